@@ -28,7 +28,11 @@ export const ERROR_CODES = {
   ERR_FILSPC: row(17, 'Bad filename', 'The name is not one that can be served.'),
   ERR_FNF: row(18, 'File not found', 'No file of that name under the data root or at that path.'),
   ERR_FILOPT: row(21, 'Invalid operation for file type', 'The open mode forbids the verb.'),
-  ERR_IOFAIL: row(22, 'Failure during I/O operation', 'The operating system failed a read or write.'),
+  ERR_IOFAIL: row(
+    22,
+    'Failure during I/O operation',
+    'The operating system failed a read or write.',
+  ),
   ERR_NOSPAC: row(
     24,
     'No space exists for file on device',
@@ -43,7 +47,11 @@ export const ERROR_CODES = {
   ERR_LOCKED: row(40, 'Record is locked', 'Another channel holds the record past the wait.', true),
   ERR_BADKEY: row(52, 'Illegal key specified', 'No such key of reference, or a value too long.'),
   ERR_KEYNOT: row(53, 'Key not same', 'A write would change a key that is not modifiable.'),
-  ERR_NODUPS: row(54, 'Duplicate key specified', 'The key allows no duplicates and has this value.'),
+  ERR_NODUPS: row(
+    54,
+    'Duplicate key specified',
+    'The key allows no duplicates and has this value.',
+  ),
   ERR_NOTISM: row(56, 'Not an ISAM file', 'The file is there but is not one of ours.'),
   ERR_NOCURR: row(61, 'No current record', 'Write or delete without a locked current record.'),
   ERR_PROTEC: row(62, 'Protection violation', 'The user may not do this to this file.'),
@@ -66,7 +74,12 @@ export const ERROR_CODES = {
   ERR_BADXDLF: row(342, 'Bad XDL file', 'XDL with an unknown, missing or contradictory keyword.'),
   ERR_BADXDLS: row(343, 'Bad XDL string', 'A key or file option string that cannot be read.'),
   ERR_INVARG: row(420, 'Invalid argument', 'A value given is outside what the call takes.'),
-  ERR_SRVRLIMIT: row(534, 'Server limit reached on %s', 'Connections or sessions are used up.', true),
+  ERR_SRVRLIMIT: row(
+    534,
+    'Server limit reached on %s',
+    'Connections or sessions are used up.',
+    true,
+  ),
   ERR_DEADLOCK: row(535, 'Operation would cause deadlock', 'Waiting would never end.', true),
   ERR_ISINFO: row(591, 'ISINFO error', 'Unknown request, key or segment.'),
   ERR_INVOPER: row(627, 'Invalid operation: %s', 'The call makes no sense in this state.'),
@@ -75,15 +88,37 @@ export const ERROR_CODES = {
     'File requires network encryption',
     'A flagged file over an unencrypted remote route, a network file system included.',
   ),
-  ERR_RECNOT: row(9002, 'Record not same', 'The record behind this GRFA changed since it was read.'),
+  ERR_RECNOT: row(
+    9002,
+    'Record not same',
+    'The record behind this GRFA changed since it was read.',
+  ),
   ERR_PROTOCOL: row(9003, 'Protocol violation', 'Bytes that are no valid frame or message.'),
-  ERR_TIMEOUT: row(9004, 'Call did not finish in its time', 'The budget of the call is used.', true),
+  ERR_TIMEOUT: row(
+    9004,
+    'Call did not finish in its time',
+    'The budget of the call is used.',
+    true,
+  ),
   ERR_ABORTED: row(9005, 'Call was aborted', 'The signal of the call was aborted.'),
   ERR_DAMAGED: row(9006, 'File is damaged', 'A checksum or an index does not agree with the data.'),
-  ERR_TLSCONF: row(9007, 'Encryption is not set up', 'Certificate, key, passphrase or level is unusable.'),
+  ERR_TLSCONF: row(
+    9007,
+    'Encryption is not set up',
+    'Certificate, key, passphrase or level is unusable.',
+  ),
   ERR_CONFIG: row(9008, 'Bad configuration', 'An option, file or environment value is unusable.'),
-  ERR_BADDEF: row(9009, 'Bad file definition', 'Fields or keys contradict each other or the record.'),
-  ERR_BADDATA: row(9010, 'Bad data', 'A value cannot be stored in its field, or a row not be read.'),
+  ERR_BADDEF: row(
+    9009,
+    'Bad file definition',
+    'Fields or keys contradict each other or the record.',
+  ),
+  ERR_BADDATA: row(
+    9010,
+    'Bad data',
+    'A value cannot be stored in its field, or a row not be read.',
+  ),
+  ERR_RNDSTATE: row(9011, 'Cannot load random state', 'The file of $SYNSSL_RAND is unusable.'),
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -22,7 +22,11 @@ export const streamCreditBytes = 1024 * 1024;
 export const streamCreditBytesMax = 8 * 1024 * 1024;
 /** MessagePack of control messages, checked before it is decoded. */
 export const messageDepthMax = 16;
-export const messageElementsMax = 64 * 1024;
+export const messageElementsMax = 128 * 1024;
+/** Records in one storeMany request: bounds the views made of a frame of tiny or empty records. */
+export const recordsPerFrameMax = 32 * 1024;
+/** What an error says of itself; cut when sent. */
+export const errorMessageBytesMax = 2048;
 
 /** Sessions and channels. */
 export const channelsPerSessionMax = 1024;
@@ -33,3 +37,91 @@ export const locksPerChannelMax = 10_000;
 export const outputQueueBytesMax = 1024 * 1024;
 export const fileNameBytesMax = 512;
 export const userNameBytesMax = 128;
+
+/** Connections and handshakes: server/net. A pending connection has not yet said who it is. */
+export const connectionsMax = 10_000;
+export const pendingHandshakesMax = 2048;
+/** Not less than a few hundred: a whole office behind one address may reconnect at once. */
+export const pendingHandshakesPerAddressMax = 1024;
+export const handshakeTimeoutMs = 10_000;
+/** Connections the kernel holds until we accept; past it a good client waits a second to try again. */
+export const listenBacklog = 4096;
+/** A ClientHello is 200-2,000 bytes; nothing is given to the TLS library before it is whole. */
+export const clientHelloBytesMax = 16 * 1024;
+/** A refused peer is read this long and this much, so that our last words are not lost to a RST. */
+export const refusedLingerMs = 1_000;
+export const refusedLingerBytesMax = 64 * 1024;
+export const refusedLingeringMax = 512;
+export const tcpKeepAliveMs = 15_000;
+
+/** Certificates, passphrases, randomness: shared/tls, server/certificate. */
+export const cipherDescriptionBytesMax = 128;
+export const pemCertificatesMax = 64;
+export const passphraseBytesMax = 1024;
+export const passphrasePromptMs = 120_000;
+export const certificateProofMs = 5_000;
+export const randomStateBytesMin = 64;
+export const randomStateBytesMax = 4096;
+
+/** Client side: one connection and its calls. */
+/** Budget of one call, connecting included, unless the caller names another. */
+export const callTimeoutMsDefault = 10_000;
+/** Timers of the platform reach no further (24.8 days). */
+export const callTimeoutMsMax = 2 ** 31 - 1;
+/** Requests of one connection sent and not yet answered; further calls wait their turn. */
+export const requestsInFlightMax = 1024;
+/** Batches of one storeMany() on the way at a time. */
+export const storeManyBatchesInFlightMax = 4;
+/** How long close() waits for the peer to take the goodbye. */
+export const closeTimeoutMs = 1000;
+
+/** Liveness of a session. A ping is due after `heartbeatMs` of silence; twice that ends the session. */
+export const heartbeatMs = 10_000;
+/** A session must have logged in by then. */
+export const loginDeadlineMs = 10_000;
+/** Bytes waiting for a client that takes none of them for so long end its session. */
+export const writeDeadlineMs = 20_000;
+/** A session without any request for so long is closed, so that forgotten locks do not stay for ever. */
+export const idleSessionMs = 24 * 60 * 60 * 1000;
+/** A client may not ask to wait longer than this for a lock. */
+export const lockWaitMsMax = 60 * 60 * 1000;
+export const scansPerSessionMax = 64;
+/** Sessions get so long to finish what they do when the server stops. */
+export const drainDeadlineMs = 10_000;
+
+/** Definitions of files, as shared/record/validate-spec.ts judges them. */
+/** Names of keys and fields, in characters. */
+export const definitionNameCharsMax = 128;
+export const fieldDescriptionCharsMax = 4096;
+export const fieldDimensionsMax = 8;
+export const portableIntegersMax = 1024;
+
+/** Locks: server/lock. Waiters of one record, all processes together; past it ERR_LOCKED at once. */
+export const waitersPerRecordMax = 1024;
+/** A lock that another process hands over is noticed by looking: soon at first, then this often. */
+export const lockPollMsMin = 2;
+export const lockPollMsMax = 25;
+/** A wait that lasts so long is looked at for a deadlock, again after twice as long, and so on. */
+export const deadlockCheckMs = 100;
+export const deadlockCheckMsMax = 1_000;
+/** Sessions followed from one waiter to the next in the search for a deadlock. */
+export const waitGraphOwnersMax = 1_000;
+/** A process of another container is held for dead when it gave no sign of life for so long. */
+export const lockLeaseMs = 30_000;
+export const lockLeaseTouchMs = 5_000;
+/** The lock file of a directory: address space, processes at a time, bytes taken from the disk at once. */
+export const lockMapBytes = 256 * 1024 * 1024;
+export const lockReadersMax = 1024;
+export const lockFileReserveBytes = 1024 * 1024;
+
+/** Load and unload: server/tool. One row of CSV or JSON Lines, escapes and names included. */
+export const textRowBytesMax = 16 * 1024 * 1024;
+/** Messages about bad rows that are kept; all are counted. */
+export const rowProblemsKeptMax = 100;
+/** Bad rows after which a load or unload stops, unless `--max-errors` says otherwise. */
+export const badRowsMaxDefault = 100;
+/** Records and bytes handed to the file at once. */
+export const loadBatchRecordsMax = 512;
+export const loadBatchBytesMax = 4 * 1024 * 1024;
+/** Findings of verify and rebuild that are kept for the report; all are counted. */
+export const findingsKeptMax = 1000;

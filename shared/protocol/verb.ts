@@ -25,7 +25,10 @@ export const REQUEST_VERBS = {
   cancel: 0x32,
 } as const;
 
-/** What a server says. `ping` goes both ways: whoever gets one answers it with `pong`. */
+/**
+ * What a server says. `ping` goes both ways: a server answers one with `pong`, a client answers the
+ * server's with a `ping` of its own, so that each has heard the other.
+ */
 export const REPLY_VERBS = {
   hello: 0x81,
   login: 0x82,

@@ -1,0 +1,82 @@
+// The records of a scan one by one, out of frames that hold many. Leaving the loop, or a record that cannot
+// be decoded, ends the scan on the server. A record of a raw channel is a view of its frame: who keeps
+// one of them for long keeps its frame of some 64 KiB, and may copy it instead.
+
+import type { DataReply } from '../../shared/protocol/message.js';
+
+const LENGTH_BYTES = 4;
+const NO_RECORDS = new Uint8Array(0);
+
+export class RecordIterator<R> implements AsyncIterableIterator<R, undefined> {
+  readonly #frames: AsyncIterator<DataReply, undefined>;
+  readonly #decode: (bytes: Uint8Array) => R;
+  #records: Uint8Array = NO_RECORDS;
+  #recordLength = 0;
+  #position = 0;
+  /** Calls of next() that are not answered yet; later ones follow them in order. */
+  #waiting = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    frames: AsyncIterator<DataReply, undefined>,
+    decode: (bytes: Uint8Array) => R,
+  ) {
+    this.#frames = frames;
+    this.#decode = decode;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<R, undefined>> {
+    if (this.#waiting === 0 && this.#position < this.#records.length) return this.#give();
+    this.#waiting++;
+    const turn = this.#last
+      .then(() => this.#advance())
+      .finally(() => {
+        this.#waiting--;
+      });
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  async return(): Promise<IteratorResult<R, undefined>> {
+    this.#records = NO_RECORDS;
+    this.#position = 0;
+    await this.#frames.return?.();
+    return { done: true, value: undefined };
+  }
+
+  async #advance(): Promise<IteratorResult<R, undefined>> {
+    while (this.#position >= this.#records.length) {
+      const frame = await this.#frames.next();
+      if (frame.done === true) return { done: true, value: undefined };
+      this.#records = frame.value.records;
+      this.#recordLength = frame.value.recordLength;
+      this.#position = 0;
+    }
+    return this.#give();
+  }
+
+  async #give(): Promise<IteratorResult<R, undefined>> {
+    try {
+      return { done: false, value: this.#decode(this.#slice()) };
+    } catch (error) {
+      await this.return();
+      throw error;
+    }
+  }
+
+  #slice(): Uint8Array {
+    const records = this.#records;
+    let start = this.#position;
+    let length = this.#recordLength;
+    if (length === 0) {
+      length = new DataView(records.buffer, records.byteOffset + start, LENGTH_BYTES).getUint32(0);
+      start += LENGTH_BYTES;
+    }
+    this.#position = start + length;
+    return records.subarray(start, start + length);
+  }
+}

@@ -1,0 +1,51 @@
+// How records and keys of a channel turn into bytes and back: as they are (raw), or as objects of a
+// definition (typed). The only difference between the two kinds of channels.
+
+import { RsyndError } from '../../shared/base/error.js';
+import { compileRecordCodec } from '../../shared/record/field-codec.js';
+import type { FileSpec } from '../../shared/record/file-spec.js';
+
+export interface RecordShape<R> {
+  /** `bytes` may be part of a larger buffer and is the caller's from then on. */
+  decode(bytes: Uint8Array): R;
+  encode(record: R): Uint8Array;
+  /** ERR_INVKVAL for what cannot be a value of that key. */
+  encodeKey(keyNumber: number, value: unknown): Uint8Array;
+}
+
+/** Records as their bytes. */
+export const RAW_SHAPE: RecordShape<Buffer> = {
+  decode: (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
+  encode(record) {
+    if (record instanceof Uint8Array) return record;
+    throw new TypeError('a record of a raw channel is a Buffer; open with a definition for objects');
+  },
+  encodeKey(_, value) {
+    if (value instanceof Uint8Array) return value;
+    if (typeof value !== 'string') throw new TypeError('a key of a raw channel is a string or Buffer');
+    const bytes = Buffer.from(value, 'latin1');
+    if (bytes.toString('latin1') === value) return bytes;
+    throw new RsyndError('ERR_INVKVAL', 'it has characters beyond latin1; give such keys as a Buffer');
+  },
+};
+
+/**
+ * Records as objects: the fields of the definition over the record and keys of the file as it is.
+ * ERR_BADDEF when the two have records of different length.
+ */
+export function typedShape<R>(definition: FileSpec, file: FileSpec, name: string): RecordShape<R> {
+  if (definition.record.size !== file.record.size) {
+    const sizes = `${definition.record.size} bytes a record, the file has ${file.record.size}`;
+    throw new RsyndError('ERR_BADDEF', `the definition says ${sizes}`, { file: name });
+  }
+  const codec = compileRecordCodec({ ...file, fields: definition.fields });
+  return {
+    // The definition is what the type of R was made from, which the compiler cannot follow.
+    decode: (bytes) => codec.decode(toBuffer(bytes)) as R,
+    encode: (record) => codec.encode(record as { [field: string]: unknown }),
+    encodeKey: (keyNumber, value) => codec.encodeKey(keyNumber, value),
+  };
+}
+
+const toBuffer = (bytes: Uint8Array): Buffer =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -1,0 +1,173 @@
+// From an address to a socket that may carry a login: connects, negotiates TLS as the options ask, judges
+// the peer. It never sends a byte of ours in clear where TLS was asked for, and falls back to a connection
+// in clear only when nothing was asked for and the peer evidently speaks no TLS.
+//
+//   required   TLS ──fails──▶ error
+//   preferred  TLS ──no TLS there──▶ plain         TLS ──any other failure (trust above all)──▶ error
+//   none       plain
+
+import { connect, isIP, type Socket } from 'node:net';
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  connect as connectTls,
+  type TLSSocket,
+} from 'node:tls';
+import { domainToASCII } from 'node:url';
+import { isRsyndError, type RsyndError } from '../../shared/base/error.js';
+import { tcpKeepAliveMs } from '../../shared/base/limits.js';
+import { describeCipher } from '../../shared/tls/cipher-description.js';
+import type { ServerAddress } from '../filespec.js';
+import type { ResolvedConnect } from '../open-options.js';
+import type { LinkSecurity } from './link.js';
+import {
+  classifyTlsFailure,
+  encryptionRequired,
+  securityError,
+  type TlsFailure,
+  tlsError,
+  unreachable,
+  wrongPin,
+} from './security-error.js';
+import { isPinned, loadTrust, pinOf, pinText, type Trust } from './trust.js';
+
+/** A socket ready for the preamble. */
+export interface Dialled {
+  readonly socket: Socket;
+  readonly security: LinkSecurity;
+  /**
+   * What to say when this server, reached in clear, turns out to want encryption: why TLS failed before,
+   * or that it was switched off. Undefined on a TLS connection.
+   */
+  readonly encryptionRequired: ((cause: unknown) => RsyndError) | undefined;
+}
+
+export const IN_CLEAR: LinkSecurity = { sle: 0, slc: '' };
+
+/** Rejects with ERR_BADHOST, ERR_NOSERVER, ERR_CLNTERR, ERR_NETPROB, or the reason of `signal`. */
+export async function dial(
+  server: ServerAddress,
+  options: ResolvedConnect,
+  signal: AbortSignal,
+): Promise<Dialled> {
+  if (options.encryption === 'none') {
+    return dialPlain(server, signal, (cause) => encryptionRequired(server, cause));
+  }
+  const trust = await loadTrust(options.tls, options.scl, process.env);
+  const result = await dialTls(server, trust, signal);
+  if (!('failure' in result)) return result;
+  const error = tlsError(server, options.scl, result.failure, result.cause);
+  if (options.encryption === 'preferred' && result.failure === 'no-tls') {
+    return dialPlain(server, signal, () => error);
+  }
+  throw error;
+}
+
+async function dialPlain(
+  server: ServerAddress,
+  signal: AbortSignal,
+  whenRequired: (cause: unknown) => RsyndError,
+): Promise<Dialled> {
+  const socket = await openSocket(server, signal);
+  return { socket, security: IN_CLEAR, encryptionRequired: whenRequired };
+}
+
+interface FailedHandshake {
+  readonly failure: TlsFailure;
+  readonly cause: Error;
+}
+
+async function dialTls(
+  server: ServerAddress,
+  trust: Trust,
+  signal: AbortSignal,
+): Promise<Dialled | FailedHandshake> {
+  const raw = await openSocket(server, signal);
+  const socket = connectTls(handshakeOptions(server, trust, raw));
+  const failed = await handshake(socket, raw, signal);
+  if (failed !== undefined) return failed;
+  try {
+    checkPin(server, trust, socket);
+    return { socket, security: describeSecurity(socket), encryptionRequired: undefined };
+  } catch (error) {
+    socket.destroy();
+    throw isRsyndError(error) ? error : securityError(server, 'its certificate is unusable', error);
+  }
+}
+
+function handshakeOptions(server: ServerAddress, trust: Trust, socket: Socket): ConnectionOptions {
+  const name = trust.servername ?? server.host;
+  const ascii = isIP(name) === 0 ? domainToASCII(name) || name : name;
+  return {
+    socket,
+    secureContext: trust.context,
+    // SNI carries names only; addresses are checked against the certificate all the same.
+    ...(isIP(ascii) === 0 ? { servername: ascii } : {}),
+    checkServerIdentity: (_, certificate) => checkServerIdentity(ascii, certificate),
+    rejectUnauthorized: trust.needsChain,
+  };
+}
+
+/** Undefined once the connection is secure. Rejects only with the reason of `signal`. */
+function handshake(
+  socket: TLSSocket,
+  raw: Socket,
+  signal: AbortSignal,
+): Promise<FailedHandshake | undefined> {
+  return new Promise((resolve, reject) => {
+    const settle = (finish: () => void) => {
+      signal.removeEventListener('abort', onAbort);
+      socket.off('secureConnect', onSecure);
+      finish();
+    };
+    const onSecure = () => settle(() => resolve(undefined));
+    const onAbort = () => {
+      settle(() => reject(signal.reason));
+      socket.destroy();
+      raw.destroy();
+    };
+    socket.once('secureConnect', onSecure);
+    // Stays for good: a socket without a listener for errors takes the process down.
+    socket.on('error', (cause) => {
+      const failure = classifyTlsFailure(cause, raw.bytesRead);
+      settle(() => resolve({ failure, cause }));
+      raw.destroy();
+    });
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+function checkPin(server: ServerAddress, trust: Trust, socket: TLSSocket): void {
+  if (trust.pin === undefined) return;
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) throw securityError(server, 'the server showed no certificate');
+  if (!isPinned(certificate, trust.pin)) throw wrongPin(server, pinText(pinOf(certificate)));
+}
+
+function describeSecurity(socket: TLSSocket): LinkSecurity {
+  const { name } = socket.getCipher();
+  return { sle: 1, slc: describeCipher(name, socket.getProtocol() ?? '') };
+}
+
+/** A TCP connection. An `error` listener is on it from the first moment and stays. */
+function openSocket(server: ServerAddress, signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const socket = connect({ host: server.host, port: server.port, noDelay: true });
+    const onAbort = () => {
+      socket.destroy();
+      reject(signal.reason);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.on('error', (cause) => {
+      signal.removeEventListener('abort', onAbort);
+      reject(unreachable(server, cause));
+    });
+    socket.once('connect', () => {
+      signal.removeEventListener('abort', onAbort);
+      socket.setKeepAlive(true, tcpKeepAliveMs);
+      resolve(socket);
+    });
+  });
+}

@@ -1,0 +1,145 @@
+// What went wrong between dialling and a trusted connection, in the words of the field: which code, why,
+// and which option on which side fixes it. Called by dial.ts only; it sees errors, never sockets' data.
+
+import { errorFromWire, RsyndError } from '../../shared/base/error.js';
+import { minProtocolOf } from '../../shared/tls/policy.js';
+import type { ServerAddress } from '../filespec.js';
+import type { ComplianceLevel } from '../open-options.js';
+
+/** The line every failed negotiation carries, word for word as users of the field search for it. */
+const NEGOTIATION_LINE =
+  'Error requesting secure connection: socket error: an EOF was observed that violates the protocol.';
+
+/** Reasons of a chain or name that does not hold, and what to do about each. */
+const TRUST_FIXES: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT:
+    'its certificate is self-signed; trust it by tls.ca (--ca FILE) or pin its key by tls.pin',
+  SELF_SIGNED_CERT_IN_CHAIN:
+    'its certificate comes from an authority unknown here; give that authority as tls.ca (--ca FILE)',
+  UNABLE_TO_GET_ISSUER_CERT:
+    'the issuer of its certificate is unknown; give the authority as tls.ca (--ca FILE)',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    'the issuer of its certificate is unknown; give the authority as tls.ca (--ca FILE)',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    'the issuer of its certificate is unknown; give the authority as tls.ca (--ca FILE), ' +
+    'or let the server send its intermediate certificates',
+  CERT_HAS_EXPIRED: 'its certificate has expired; renew it on the server',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet; compare the clocks of both machines',
+  CERT_REVOKED: 'its certificate was revoked; install a new one on the server',
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'its certificate is for another name; connect by a name in it, or say which one by tls.servername',
+};
+
+/** An ERR_CLNTERR with the line of the contract and the TLS library's reason as its cause. */
+export function securityError(server: ServerAddress, why: string, cause?: unknown): RsyndError {
+  const error = new RsyndError('ERR_CLNTERR', '', { host: server.host, cause });
+  const message = `${error.message}\n${NEGOTIATION_LINE}\n${why}`;
+  return errorFromWire('ERR_CLNTERR', message, { host: server.host, cause });
+}
+
+/** How an attempt at TLS can fail. Only `no-tls` may lead to a connection in clear. */
+export type TlsFailure = 'no-tls' | 'nothing-in-common' | 'untrusted' | 'lost';
+
+/**
+ * Judges an error of the handshake. `bytesReceived` counts what the peer sent in all: with none, it
+ * hung up on a ClientHello, as servers do that do not speak TLS.
+ */
+export function classifyTlsFailure(error: Error, bytesReceived: number): TlsFailure {
+  const code = codeOf(error);
+  if (
+    /ALERT_HANDSHAKE_FAILURE|WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/.test(code)
+  ) {
+    return 'no-tls';
+  }
+  if (code === 'ECONNRESET' || code === 'EPIPE') return bytesReceived === 0 ? 'no-tls' : 'lost';
+  if (/^(ERR_SSL_|EPROTO)/.test(code)) return 'nothing-in-common';
+  return /^(CERT_|ERR_TLS_|UNABLE_|SELF_SIGNED|DEPTH_ZERO|CRL_|INVALID_|PATH_|HOSTNAME)/.test(code)
+    ? 'untrusted'
+    : 'lost';
+}
+
+/** The error a user sees when the handshake failed and there is no other way. */
+export function tlsError(
+  server: ServerAddress,
+  scl: ComplianceLevel,
+  failure: TlsFailure,
+  cause: Error,
+): RsyndError {
+  switch (failure) {
+    case 'no-tls':
+      return securityError(
+        server,
+        `${at(server)} answers without encryption, or has no cipher in common with this side; ` +
+          'start it with -encrypt, or connect without /encrypt',
+        cause,
+      );
+    case 'nothing-in-common':
+      return securityError(
+        server,
+        `no TLS version or cipher in common with ${at(server)}: this side takes ` +
+          `${minProtocolOf(scl)} and up; compare /scl here with -scl there (${cause.message.trim()})`,
+        cause,
+      );
+    case 'untrusted':
+      return securityError(server, `${at(server)} is not trusted: ${trustReason(cause)}`, cause);
+    case 'lost':
+      return new RsyndError('ERR_NETPROB', `the connection was cut while TLS was negotiated`, {
+        host: server.host,
+        cause,
+      });
+  }
+}
+
+/** The server wants encryption and this side was told not to use it. */
+export const encryptionRequired = (server: ServerAddress, cause: unknown): RsyndError =>
+  securityError(
+    server,
+    `${at(server)} accepts encrypted connections only; open with encrypt: true (/encrypt)`,
+    cause,
+  );
+
+/** The server's key is not the pinned one. */
+export const wrongPin = (server: ServerAddress, actual: string): RsyndError =>
+  securityError(
+    server,
+    `${at(server)} has another public key (${actual}) than the one pinned; if its key was changed on ` +
+      'purpose, correct tls.pin, else somebody is in between',
+    new Error(`public key ${actual} is not the pinned one`),
+  );
+
+/** Nothing was connected: unknown name, nobody listening, no way there. */
+export function unreachable(server: ServerAddress, cause: NodeJS.ErrnoException): RsyndError {
+  const { host } = server;
+  const details = { host, cause };
+  switch (codeOf(cause)) {
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+    case 'EAI_NONAME':
+    case 'EAI_FAIL':
+      return new RsyndError(
+        'ERR_BADHOST',
+        'the name does not resolve; check its spelling',
+        details,
+      );
+    case 'ECONNREFUSED':
+      return new RsyndError('ERR_NOSERVER', `nobody listens on port ${server.port}`, details);
+    default:
+      return new RsyndError(
+        'ERR_NETPROB',
+        `cannot connect to ${at(server)}: ${cause.message}`,
+        details,
+      );
+  }
+}
+
+const trustReason = (cause: Error): string => {
+  const fix = TRUST_FIXES[codeOf(cause)];
+  return fix === undefined ? cause.message : `${fix} (${codeOf(cause)})`;
+};
+
+const at = ({ host, port }: ServerAddress): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+
+/** Trying several addresses of a name fails with an AggregateError, whose own code is what counts. */
+const codeOf = (error: Error): string =>
+  'code' in error && typeof error.code === 'string' ? error.code : '';

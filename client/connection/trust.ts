@@ -1,0 +1,159 @@
+// Whom a connection trusts and how it shows who it is: reads what `tls` of the options names, says what is
+// wrong with it before anything is sent, and compares pins. Trust is judged by node:tls alone.
+
+import { createHash, timingSafeEqual, type X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import * as tls from 'node:tls';
+import { RsyndError } from '../../shared/base/error.js';
+import { definitionFileBytesMax } from '../../shared/base/limits.js';
+import { readCertificates, splitPem } from '../../shared/tls/pem.js';
+import { policyFor } from '../../shared/tls/policy.js';
+import type { ComplianceLevel, PemSource, TlsOptions } from '../open-options.js';
+
+const PIN_FORM = /^sha256\/([A-Za-z0-9+/]{43}=)$/;
+const PIN_BYTES = 32;
+
+/** All a handshake needs. */
+export interface Trust {
+  readonly context: tls.SecureContext;
+  /** SHA-256 of the only public key that will do. */
+  readonly pin: Buffer | undefined;
+  /** False only with a pin and no `ca`: the key itself is then what is trusted. */
+  readonly needsChain: boolean;
+  /** Name the certificate must be for, when not that of the host. */
+  readonly servername: string | undefined;
+}
+
+/**
+ * Reads files and makes the TLS context. `env` is the environment (RSYND_CA, NODE_EXTRA_CA_CERTS).
+ * ERR_TLSCONF naming the option that is unusable.
+ */
+export async function loadTrust(
+  options: TlsOptions,
+  scl: ComplianceLevel,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Trust> {
+  const pin = options.pin === undefined ? undefined : parsePin(options.pin);
+  const ca = await loadAuthorities(options.ca, env);
+  const identity = await loadIdentity(options);
+  return {
+    context: makeContext(scl, ca, identity),
+    pin,
+    needsChain: pin === undefined || options.ca !== undefined,
+    servername: options.servername,
+  };
+}
+
+/** `sha256/<base64>` to the 32 bytes of the digest. ERR_TLSCONF. */
+export function parsePin(pin: string): Buffer {
+  const digest = PIN_FORM.exec(pin)?.[1];
+  const bytes = digest === undefined ? undefined : Buffer.from(digest, 'base64');
+  if (bytes?.length === PIN_BYTES) return bytes;
+  throw unusable('tls.pin must be sha256/ and the base64 of 32 bytes, 44 characters ending in =');
+}
+
+/** The pin of a certificate's public key (SHA-256 of its SubjectPublicKeyInfo). */
+export const pinOf = (certificate: X509Certificate): Buffer =>
+  createHash('sha256')
+    .update(certificate.publicKey.export({ type: 'spki', format: 'der' }))
+    .digest();
+
+/** Text form of a pin, as the option takes it. */
+export const pinText = (pin: Buffer): string => `sha256/${pin.toString('base64')}`;
+
+/** Compares without telling by its time where the difference is. */
+export const isPinned = (certificate: X509Certificate, pin: Buffer): boolean =>
+  timingSafeEqual(pinOf(certificate), pin);
+
+interface Identity {
+  readonly cert: string;
+  readonly key: string;
+  readonly passphrase: string | undefined;
+}
+
+function makeContext(
+  scl: ComplianceLevel,
+  ca: string[] | undefined,
+  identity: Identity | undefined,
+): tls.SecureContext {
+  const { cert, key, passphrase } = identity ?? {};
+  try {
+    return tls.createSecureContext({
+      ...policyFor(scl),
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+      ...(passphrase === undefined ? {} : { passphrase }),
+    });
+  } catch (cause) {
+    const why =
+      'tls.cert and tls.key cannot be used together: another key, or its passphrase is wrong';
+    throw unusable(`${why} or missing (tls.passphrase)`, cause);
+  }
+}
+
+/** Undefined: the platform's own, as node:tls has them. */
+async function loadAuthorities(
+  ca: TlsOptions['ca'],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<string[] | undefined> {
+  if (ca !== undefined) {
+    const sources = Array.isArray(ca) ? ca : [ca];
+    if (sources.length === 0) throw unusable('tls.ca is an empty list, so nobody would be trusted');
+    return (await Promise.all(sources.map((source) => loadCertificates(source, 'tls.ca')))).flat();
+  }
+  const own = env.RSYND_CA;
+  if (own === undefined || own === '') return undefined;
+  return [...(await platformAuthorities(env)), ...(await loadCertificates(own, 'RSYND_CA'))];
+}
+
+/** What node:tls trusts by itself: naming authorities of our own would replace it. */
+async function platformAuthorities(
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<string[]> {
+  // Since Node 22.15, and it knows everything that was configured.
+  if ('getCACertificates' in tls && typeof tls.getCACertificates === 'function') {
+    return tls.getCACertificates('default') as string[];
+  }
+  const extra = env.NODE_EXTRA_CA_CERTS;
+  if (extra === undefined || extra === '') return [...tls.rootCertificates];
+  return [...tls.rootCertificates, ...(await loadCertificates(extra, 'NODE_EXTRA_CA_CERTS'))];
+}
+
+/** node:tls passes silently over what is no PEM: a path given for a text would mean "trust nobody". */
+async function loadCertificates(source: PemSource, option: string): Promise<string[]> {
+  const text = await loadPem(source, option);
+  const { certificates } = splitPem(text);
+  if (certificates.length === 0) throw unusable(`${option} holds no certificate in PEM form`);
+  readCertificates(certificates, option);
+  return [...certificates];
+}
+
+async function loadIdentity(options: TlsOptions): Promise<Identity | undefined> {
+  if (options.cert === undefined || options.key === undefined) return undefined;
+  const certificates = await loadCertificates(options.cert, 'tls.cert');
+  const { privateKeys } = splitPem(await loadPem(options.key, 'tls.key'));
+  const [key] = privateKeys;
+  if (key === undefined) throw unusable('tls.key holds no private key in PEM form');
+  return { cert: certificates.join(''), key, passphrase: options.passphrase };
+}
+
+/** Text of a PEM source. The source is named in messages only when it is a path. */
+async function loadPem(source: PemSource, option: string): Promise<string> {
+  if (Buffer.isBuffer(source)) return source.toString('latin1');
+  if (typeof source !== 'string') throw unusable(`${option} must be a path, PEM text or a Buffer`);
+  if (source.includes('-----BEGIN ')) return source;
+  if (source.includes('\n') || source === '') {
+    throw unusable(`${option} is neither PEM text (-----BEGIN …) nor the path of a file`);
+  }
+  try {
+    const bytes = await readFile(source);
+    if (bytes.length <= definitionFileBytesMax) return bytes.toString('latin1');
+  } catch (cause) {
+    throw unusable(`${option}: the file ${source} cannot be read, and it is no PEM text`, cause);
+  }
+  throw unusable(`${option}: the file ${source} is too large for certificates`);
+}
+
+const unusable = (why: string, cause?: unknown): RsyndError =>
+  new RsyndError('ERR_TLSCONF', why, { cause });

@@ -1,0 +1,73 @@
+// OPEN over a link: asks the server for the file and makes a channel of the answer. Called by open() and by
+// connections.
+
+import { RsyndError } from '../shared/base/error.js';
+import type { OpenRequest, Reply } from '../shared/protocol/message.js';
+import { expected } from './channel/call-values.js';
+import type { Channel } from './channel/channel.js';
+import { type ChannelParts, OpenedChannel } from './channel/opened-channel.js';
+import { RAW_SHAPE, typedShape } from './channel/record-shape.js';
+import type { Deadline } from './connection/deadline.js';
+import type { Link } from './connection/link.js';
+import type { Lease } from './connection/link-pool.js';
+import { type OpenOptions, resolveOpen } from './open-options.js';
+
+/** Budget and way out of the channel's calls. */
+export interface ChannelLimits {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Opens `name` over `lease.link`, records as the definition of the options says, raw without one. When
+ * it fails nothing stays open on the server; the lease is for the caller to release.
+ */
+export async function openChannel(
+  lease: Lease,
+  name: string,
+  options: OpenOptions,
+  limits: ChannelLimits,
+  deadline: Deadline,
+): Promise<Channel<unknown>> {
+  const open = resolveOpen(options);
+  const definition = options.definition?.spec;
+  const withSpec = open.mode === 'output' && definition !== undefined;
+  const request: OpenRequest = {
+    verb: 'open',
+    name,
+    ...open,
+    ...(withSpec ? { spec: definition } : {}),
+  };
+  const { link } = lease;
+  const number = link.takeChannel();
+  const { spec } = expected('open', await askOpen(link, request, number, deadline));
+  const parts = { lease, number, name, spec, definition, open, ...limits };
+  try {
+    return definition === undefined
+      ? rawChannel({ ...parts, shape: RAW_SHAPE })
+      : new OpenedChannel({ ...parts, shape: typedShape(definition, spec, name) });
+  } catch (error) {
+    closeQuietly(link, number);
+    throw error;
+  }
+}
+
+// A raw channel takes and gives Buffers, which `unknown` cannot say; open() names the real type.
+const rawChannel = (parts: ChannelParts<Buffer>) => new OpenedChannel(parts) as Channel<unknown>;
+
+/** A refused open leaves nothing; one that was given up may yet succeed, and is then closed again. */
+async function askOpen(
+  link: Link,
+  request: OpenRequest,
+  number: number,
+  deadline: Deadline,
+): Promise<Reply> {
+  const calling = link.call(request, number, { timeoutMs: CALL_ITSELF_MS, file: request.name });
+  try {
+    return await deadline.race(calling);
+  } catch (error) {
+    if (deadline.signal.aborted) closeQuietly(link, number);
+    else link.freeChannel(number);
+    throw error;
+  }
+}

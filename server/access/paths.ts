@@ -1,0 +1,85 @@
+// From the name a user wrote to the file it may mean. Remote names stay inside the data root, symbolic
+// links included; every name that does not is the same ERR_FILSPC, so that nobody can probe what lies
+// outside. Local paths mean what the operating system says they mean.
+
+import { lstatSync, realpathSync } from 'node:fs';
+import { basename, dirname, extname, isAbsolute, join, resolve, sep } from 'node:path';
+import { RsyndError } from '../../shared/base/error.js';
+import { fileNameBytesMax } from '../../shared/base/limits.js';
+
+/** Extension of a name written without one, as the field has it. */
+const DEFAULT_EXTENSION = '.ism';
+
+/** Turns names into real absolute paths. The file itself need not be there, its directory must. */
+export type PathResolver = (name: string) => string;
+
+/** A resolver for remote names below `root`. */
+export function pathsBelow(root: string): PathResolver {
+  const realRoot = realpathSync(root);
+  return (name) => {
+    if (!isPlainName(name)) throw refused(name);
+    const path = join(realRoot, withExtension(name));
+    const directory = realDirectory(path);
+    if (directory === undefined) throw notFound(name);
+    const real = realFile(join(directory, basename(path)));
+    if (real === undefined || !isInside(realRoot, real)) throw refused(name);
+    return real;
+  };
+}
+
+/** A resolver for local paths. */
+export const localPaths: PathResolver = (name) => {
+  if (name === '' || name.includes('\0')) throw refused(name);
+  const path = withExtension(resolve(name));
+  const directory = realDirectory(path);
+  if (directory === undefined) throw notFound(name);
+  return realFile(join(directory, basename(path))) ?? join(directory, basename(path));
+};
+
+/** Relative, no way up, nothing hidden, nothing a file system or a terminal could take for more. */
+function isPlainName(name: string): boolean {
+  if (name === '' || Buffer.byteLength(name) > fileNameBytesMax || isAbsolute(name)) return false;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  if (/[\u0000-\u001f\u007f\\:]/.test(name)) return false;
+  if (name.endsWith('-lock')) return false;
+  return name.split('/').every((part) => part !== '' && !part.startsWith('.'));
+}
+
+const withExtension = (path: string): string =>
+  extname(path) === '' ? path + DEFAULT_EXTENSION : path;
+
+const isInside = (root: string, path: string): boolean =>
+  path.startsWith(root.endsWith(sep) ? root : root + sep);
+
+function realDirectory(path: string): string | undefined {
+  try {
+    return realpathSync(dirname(path));
+  } catch {
+    return undefined; // the caller says which name was not found
+  }
+}
+
+/** The path itself when nothing is there, the target of a link, undefined for a link to nowhere. */
+function realFile(path: string): string | undefined {
+  try {
+    lstatSync(path);
+  } catch {
+    return path;
+  }
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function refused(name: string): RsyndError {
+  const shown = JSON.stringify(name.slice(0, 64));
+  const why = `${shown} does not name a file below the data directory; use a relative name such as orders or sales/orders`;
+  return new RsyndError('ERR_FILSPC', why);
+}
+
+const notFound = (name: string): RsyndError =>
+  new RsyndError('ERR_FNF', `the directory of ${JSON.stringify(name.slice(0, 200))} is not there`, {
+    file: name,
+  });

@@ -1,0 +1,102 @@
+#!/usr/bin/env node
+// The program `rsynd`: reads its options, starts the daemon, prints the ready line, and turns signals into
+// stop and reload. Stays in the foreground.
+
+import { readFileSync } from 'node:fs';
+import { Command, Option } from 'commander';
+import { failAndExit } from '../shared/cli/fail.js';
+import { singleDashLong } from '../shared/cli/single-dash.js';
+import {
+  type DaemonOptions,
+  type RawOptions,
+  readConfigFile,
+  resolveOptions,
+} from './config/daemon-options.js';
+import { Daemon, type DaemonParts, encryptionWords } from './daemon.js';
+import { createLockManager } from './lock/create-lock-manager.js';
+import { createLmdbLockStores } from './lock/lmdb-lock-store.js';
+import { createLog, describeError, type Log } from './observe/log.js';
+import { createLmdbEngine } from './storage/lmdb/engine.js';
+
+const version = (
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  }
+).version;
+
+interface CommandLine extends RawOptions {
+  readonly config?: string;
+  readonly check?: boolean;
+  readonly json?: boolean;
+}
+
+function commandLine(): Command {
+  return new Command('rsynd')
+    .description('Serves keyed record files below one directory, over TLS with -encrypt.')
+    .version(version)
+    .option('-p, --port <n>', 'port; 0 picks a free one (default 2330)')
+    .option('--host <addr>', 'address to listen on (default 127.0.0.1)')
+    .option('-d, --data <dir>', 'root of the served files (default $RSYND_DATA, else ./rsynd-data)')
+    .option('--encrypt', 'every byte of every session is TLS')
+    .option('--scl <n>', 'security compliance level 0-4 (default 0, now that of 3)')
+    .option('--cert <file>', 'PEM with private key and chain (default $DBLDIR/rsynd.pem)')
+    .option('--cipher <level>', 'only HIGH is accepted')
+    .option('--passphrase-file <file>', 'passphrase of the key (else $RSYND_PASSPHRASE, or asked)')
+    .option('-n', 'non-secure mode: no passwords, everyone acts as the default user')
+    .option('-u <user>', 'default user; required by -n together with -encrypt')
+    .option('--workers <n>', 'processes sharing port and files (only 1 in this version)')
+    .option('--store <url>', 'where files live (only lmdb: in this version)')
+    .option('--config <file>', 'TOML; the command line wins; unknown keys are errors')
+    .option('--check', 'validate everything, print what would run, exit')
+    .option('--log-level <level>', 'trace debug info warn error fatal silent (default info)')
+    .option('--log-file <file>', 'JSON lines (default $RSYNDLOG, else stderr)')
+    .addOption(new Option('--json', 'errors as JSON on stderr'));
+}
+
+async function main(): Promise<void> {
+  const program = commandLine();
+  program.parse(singleDashLong(program, process.argv.slice(2)), { from: 'user' });
+  const { config, check, json: _, ...given } = program.opts<CommandLine>();
+  const readOptions = (): DaemonOptions =>
+    resolveOptions(given, config === undefined ? {} : readConfigFile(config), process.env);
+  const options = readOptions();
+  const log = createLog({
+    level: options.logLevel,
+    ...(options.logFile === undefined ? {} : { file: options.logFile }),
+  });
+  const parts: DaemonParts = {
+    engine: createLmdbEngine(),
+    locks: createLockManager(createLmdbLockStores()),
+    log,
+    software: `rsynd ${version}`,
+  };
+  if (check === true) {
+    await Daemon.check(options, parts);
+    console.log(
+      `rsynd would run host=${options.host} port=${options.port} ${encryptionWords(options)} data=${options.data}`,
+    );
+    return;
+  }
+  run(await Daemon.start(options, parts), log, readOptions);
+}
+
+function run(daemon: Daemon, log: Log, readOptions: () => DaemonOptions): void {
+  process.on('SIGHUP', () => {
+    try {
+      void daemon.reload(readOptions());
+    } catch (error) {
+      log.error(describeError(error), 'configuration not reloaded, the one in use stays');
+    }
+  });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => void daemon.stop().then(() => process.exit(0)));
+  }
+  // A broken invariant ends the process: what is acknowledged is on disk, and going on might spoil it.
+  process.on('uncaughtException', (error) => {
+    log.fatal(describeError(error), 'unexpected error, ending');
+    process.exit(1);
+  });
+  console.log(daemon.readyLine);
+}
+
+await main().catch((error) => failAndExit(error, process.argv.includes('--json')));

@@ -1,0 +1,180 @@
+// The port: accepts connections, lets each arrive (arrival.ts) and hands over those that may be served.
+// Made by the daemon; knows nothing of frames, sessions or where a certificate comes from. Everything
+// it holds is bounded: pending ones by the pending table, refused ones by Farewells, served ones here.
+
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import * as limits from '../../shared/base/limits.js';
+import { Arrival, type ArrivalHost, ignoreError, type NetConnection } from './arrival.js';
+import { Farewells } from './farewells.js';
+import { PendingTable } from './pending-table.js';
+import { ownReason, type Peer, type Refusal } from './refusal.js';
+
+/** Bounds of one listener; each has its default in shared/base/limits.ts. */
+export interface ListenerLimits {
+  /** Connections being served at a time. */
+  readonly connectionsMax: number;
+  readonly pendingMax: number;
+  readonly pendingPerAddressMax: number;
+  /** From accept to the end of the handshake, or to the first byte without encryption. */
+  readonly handshakeTimeoutMs: number;
+  readonly clientHelloBytesMax: number;
+  readonly lingerMs: number;
+  readonly lingerBytesMax: number;
+  readonly lingeringMax: number;
+}
+
+export interface ListenerOptions {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  /**
+   * ALL options of the TLS context: policy of the level, key, chain. Present: every connection is TLS.
+   * Absent: none is.
+   */
+  readonly contextOptions?: SecureContextOptions;
+  readonly limits?: Partial<ListenerLimits>;
+  /** The one frame for a client without encryption on an encrypted port. */
+  refusePlain(): Buffer;
+  /** The one frame for a client past `connectionsMax`, sent through TLS where there is TLS. */
+  refuseBusy(): Buffer;
+  /** Attach 'data' in the same turn, or later and then call `socket.resume()`. */
+  onConnection(connection: NetConnection): void;
+  onRefused(refusal: Refusal): void;
+  /** The system could not accept (no file descriptors, mostly); the port stays open. */
+  onAcceptError?(error: Error): void;
+}
+
+const DEFAULT_LIMITS: ListenerLimits = {
+  connectionsMax: limits.connectionsMax,
+  pendingMax: limits.pendingHandshakesMax,
+  pendingPerAddressMax: limits.pendingHandshakesPerAddressMax,
+  handshakeTimeoutMs: limits.handshakeTimeoutMs,
+  clientHelloBytesMax: limits.clientHelloBytesMax,
+  lingerMs: limits.refusedLingerMs,
+  lingerBytesMax: limits.refusedLingerBytesMax,
+  lingeringMax: limits.refusedLingeringMax,
+};
+
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #limits: ListenerLimits;
+  readonly #server: Server;
+  readonly #pending: PendingTable;
+  readonly #served = new Set<Socket>();
+  readonly #farewells: Farewells;
+  readonly #host: ArrivalHost;
+  #secureContext: SecureContext | undefined;
+  #bound = { host: '', port: 0 };
+
+  private constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#pending = new PendingTable(this.#limits);
+    this.#farewells = new Farewells(this.#limits);
+    this.#host = this.#makeHost();
+    if (options.contextOptions) this.#secureContext = createSecureContext(options.contextOptions);
+    this.#server = createServer(
+      { noDelay: true, keepAlive: true, keepAliveInitialDelay: limits.tcpKeepAliveMs },
+      (socket) => this.#accept(socket),
+    );
+  }
+
+  /** Opens the port. Rejects with the system's own error (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
+  static async open(options: ListenerOptions): Promise<Listener> {
+    const listener = new Listener(options);
+    await listener.#listen();
+    return listener;
+  }
+
+  /** The address in use; the port is the real one when 0 was asked for. */
+  get address(): { readonly host: string; readonly port: number } {
+    return this.#bound;
+  }
+
+  /** How many connections are in which state, for metrics and tests. */
+  get counts(): { served: number; pending: number; lingering: number } {
+    return {
+      served: this.#served.size,
+      pending: this.#pending.size,
+      lingering: this.#farewells.size,
+    };
+  }
+
+  /**
+   * Another certificate or level for connections from now on; those there are keep theirs. Takes ALL
+   * options again, like the constructor. Ticket keys are always new with it: a session of before cannot
+   * resume past a change of trust.
+   * @throws TypeError on a listener without encryption; the TLS library's error when it cannot use them,
+   *   and then the old ones stay.
+   */
+  setCertificate(contextOptions: SecureContextOptions): void {
+    if (this.#secureContext === undefined) throw new TypeError('this listener has no encryption');
+    this.#secureContext = createSecureContext(contextOptions);
+  }
+
+  /** Closes the port and whatever is not served yet; sessions go on. Idempotent. */
+  close(): void {
+    this.#server.close();
+    this.#pending.abandonAll();
+    this.#farewells.closeAll();
+  }
+
+  /** Closes and cuts every session too. */
+  terminate(): void {
+    this.close();
+    for (const socket of this.#served) socket.destroy();
+  }
+
+  #listen(): Promise<void> {
+    const { host, port } = this.#options;
+    return new Promise((fulfil, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host, port, backlog: limits.listenBacklog }, () => {
+        this.#server.off('error', reject);
+        this.#server.on('error', (error) => this.#options.onAcceptError?.(error));
+        const bound = this.#server.address() as AddressInfo;
+        this.#bound = { host: bound.address, port: bound.port };
+        fulfil();
+      });
+    });
+  }
+
+  #accept(socket: Socket): void {
+    socket.on('error', ignoreError);
+    const { remoteAddress, remotePort } = socket;
+    if (remoteAddress === undefined || remotePort === undefined) {
+      socket.destroy();
+      return;
+    }
+    const peer: Peer = { address: remoteAddress.replace(/^::ffff:/, ''), port: remotePort };
+    this.#pending.add(new Arrival(socket, peer, this.#host));
+  }
+
+  #makeHost(): ArrivalHost {
+    return {
+      handshakeTimeoutMs: this.#limits.handshakeTimeoutMs,
+      clientHelloBytesMax: this.#limits.clientHelloBytesMax,
+      secureContext: () => this.#secureContext,
+      refusePlain: () => this.#options.refusePlain(),
+      promote: (arrival) => this.#pending.promote(arrival),
+      settle: (arrival) => this.#pending.remove(arrival),
+      admit: (connection) => this.#admit(connection),
+      bidFarewell: (socket, lastWords) => this.#farewells.say(socket, lastWords),
+      report: (refusal) => this.#options.onRefused(refusal),
+    };
+  }
+
+  // Past the cap a client still gets its handshake, because only through it can it be told why.
+  #admit(connection: NetConnection): void {
+    const { socket, peer } = connection;
+    if (this.#served.size >= this.#limits.connectionsMax) {
+      this.#farewells.say(socket, this.#options.refuseBusy());
+      this.#options.onRefused({ peer, ...ownReason('CONNECTION_LIMIT') });
+      return;
+    }
+    this.#served.add(socket);
+    socket.once('close', () => this.#served.delete(socket));
+    this.#options.onConnection(connection);
+  }
+}

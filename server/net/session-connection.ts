@@ -1,0 +1,244 @@
+// Ties one socket to one session: bytes in become requests, replies become bytes out. It keeps the
+// bounds of a connection: frames are small before login, a client that does not read is not asked for
+// more, silence and stalled writes end it. It never looks into a request.
+//
+//   socket ─data─▶ FrameReader ─▶ decode ─▶ session ─▶ encode ─▶ FrameWriter ─one write a turn─▶ socket
+//
+// Reading stops while the session has too much to do or the client takes too little; whoever waits is
+// the client's own TCP window.
+
+import type { Duplex } from 'node:stream';
+import { isRsyndError, RsyndError } from '../../shared/base/error.js';
+import {
+  frameBeforeLoginBytesMax,
+  frameBytesMax,
+  heartbeatMs,
+  idleSessionMs,
+  loginDeadlineMs,
+  outputQueueBytesMax,
+  requestsPerSessionMax,
+  writeDeadlineMs,
+} from '../../shared/base/limits.js';
+import { decodeRequest, encodeReply } from '../../shared/protocol/codec.js';
+import { FrameReader } from '../../shared/protocol/frame-reader.js';
+import { FrameWriter } from '../../shared/protocol/frame-writer.js';
+import type { Reply } from '../../shared/protocol/message.js';
+import { errorReply } from '../operation/error-reply.js';
+import type { Session, SessionOutput } from '../session/session.js';
+
+/** Bounds of time, in milliseconds; tests bring shorter ones. */
+export interface ConnectionTimes {
+  readonly heartbeatMs: number;
+  readonly loginDeadlineMs: number;
+  readonly writeDeadlineMs: number;
+  readonly idleSessionMs: number;
+}
+
+export const CONNECTION_TIMES: ConnectionTimes = {
+  heartbeatMs,
+  loginDeadlineMs,
+  writeDeadlineMs,
+  idleSessionMs,
+};
+
+/** How long a connection that we end may take to read our last words. */
+const lastWordsMs = 1000;
+
+export interface SessionConnectionOptions {
+  readonly socket: Duplex;
+  /** Makes the session whose replies go to `output`. */
+  readonly makeSession: (output: SessionOutput) => Session;
+  readonly times: ConnectionTimes;
+  readonly now: () => number;
+  /** Told once why the connection ended: our reason, or `closed by client`. */
+  readonly onClose: (reason: string) => void;
+}
+
+export class SessionConnection implements SessionOutput {
+  readonly session: Session;
+  readonly #options: SessionConnectionOptions;
+  readonly #reader = new FrameReader({
+    direction: 'request',
+    frameBytesMax: frameBeforeLoginBytesMax,
+  });
+  readonly #writer = new FrameWriter();
+  readonly #openedAt: number;
+  #lastHeardAt: number;
+  #lastRequestAt: number;
+  #isPinged = false;
+  #isFlushing = false;
+  #isReading = true;
+  #stalledSince: number | undefined;
+  #queuedBefore = 0;
+  #drainWaiters: (() => void)[] = [];
+  #reason: string | undefined;
+  #isClosed = false;
+
+  constructor(options: SessionConnectionOptions) {
+    this.#options = options;
+    this.#openedAt = options.now();
+    this.#lastHeardAt = this.#openedAt;
+    this.#lastRequestAt = this.#openedAt;
+    this.session = options.makeSession(this);
+    const { socket } = options;
+    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    socket.on('drain', () => this.#drained());
+    socket.on('end', () => this.end('closed by client'));
+    socket.on('error', (error) => this.destroy(`socket error: ${error.message}`));
+    socket.on('close', () => this.#close());
+  }
+
+  /** Bytes made for this client that it has not taken yet. */
+  get queuedBytes(): number {
+    return this.#writer.pendingBytes + this.#options.socket.writableLength;
+  }
+
+  get isCongested(): boolean {
+    return this.queuedBytes >= outputQueueBytesMax;
+  }
+
+  onceDrained(goOn: () => void): void {
+    this.#drainWaiters.push(goOn);
+  }
+
+  /** All replies of one turn leave in one write. */
+  reply(reply: Reply, channel: number, id: number): void {
+    if (this.#isClosed) return;
+    encodeReply(this.#writer, reply, channel, id);
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    process.nextTick(() => this.#flush());
+  }
+
+  /** Looks after the clock; the daemon calls it about once a second. */
+  tick(): void {
+    const now = this.#options.now();
+    const { times } = this.#options;
+    if (!this.session.isReady && now - this.#openedAt > times.loginDeadlineMs) {
+      const why = `log in within ${times.loginDeadlineMs} ms of connecting`;
+      return this.#endWith(new RsyndError('ERR_TIMEOUT', why), 'no login in time');
+    }
+    if (this.#isWriteStalled(now)) {
+      return this.destroy(`took no data for ${times.writeDeadlineMs} ms`);
+    }
+    if (now - this.#lastRequestAt > times.idleSessionMs) return this.end('idle for too long');
+    this.#watchSilence(now);
+  }
+
+  /** Says goodbye properly: what is queued goes out, then the connection closes. */
+  end(reason: string): void {
+    this.#reason ??= reason;
+    this.#flush();
+    const { socket } = this.#options;
+    if (!socket.writableEnded) socket.end();
+    setTimeout(() => socket.destroy(), lastWordsMs).unref();
+  }
+
+  destroy(reason: string): void {
+    this.#reason ??= reason;
+    this.#options.socket.destroy();
+  }
+
+  #take(chunk: Buffer): void {
+    this.#lastHeardAt = this.#options.now();
+    this.#isPinged = false;
+    if (this.#reason !== undefined) return; // ending: what still comes is not for us
+    this.#reader.push(chunk);
+    this.#pull();
+  }
+
+  /** Works off the frames that are here, until there are none or it is time to wait. */
+  #pull(): void {
+    try {
+      while (!this.#mustWait()) {
+        const frame = this.#reader.next();
+        if (frame === undefined) return this.#flush();
+        this.#lastRequestAt = this.#lastHeardAt;
+        const request = decodeRequest(frame.verb, frame.body);
+        this.session.handle(request, frame.channel, frame.request);
+        if (this.session.isReady) this.#reader.frameBytesMax = frameBytesMax;
+      }
+    } catch (error) {
+      return this.#endWith(error, 'protocol violation');
+    }
+    this.#stopReading();
+  }
+
+  #mustWait(): boolean {
+    return (
+      this.#reason !== undefined ||
+      this.session.pending >= requestsPerSessionMax ||
+      this.isCongested
+    );
+  }
+
+  #stopReading(): void {
+    this.#isReading = false;
+    this.#options.socket.pause();
+    this.#flush();
+  }
+
+  #resumeReading(): void {
+    if (this.#isReading || this.#mustWait()) return;
+    this.#isReading = true;
+    this.#lastHeardAt = this.#options.now();
+    this.#pull();
+    if (this.#isReading) this.#options.socket.resume();
+  }
+
+  #flush(): void {
+    this.#isFlushing = false;
+    const pieces = this.#writer.take();
+    const { socket } = this.#options;
+    if (pieces.length > 0 && socket.writable) {
+      if (pieces.length > 1) socket.cork();
+      for (const piece of pieces) socket.write(piece);
+      if (pieces.length > 1) socket.uncork();
+    }
+    if (!this.#isReading) setImmediate(() => this.#resumeReading());
+  }
+
+  #drained(): void {
+    const waiters = this.#drainWaiters;
+    this.#drainWaiters = [];
+    for (const goOn of waiters) goOn();
+    this.#resumeReading();
+  }
+
+  /** Pings a silent client, and gives it up when it stays silent. Not while we do not listen. */
+  #watchSilence(now: number): void {
+    if (!this.#isReading) return;
+    const silentMs = now - this.#lastHeardAt;
+    const beatMs = this.#options.times.heartbeatMs;
+    if (silentMs > 2 * beatMs) return this.destroy(`not heard of for ${silentMs} ms`);
+    if (silentMs < beatMs || this.#isPinged || !this.session.isReady) return;
+    this.#isPinged = true;
+    this.reply({ verb: 'ping' }, 0, 0);
+  }
+
+  /** True when bytes wait for the client and it has taken none of them since the deadline began. */
+  #isWriteStalled(now: number): boolean {
+    const queued = this.#options.socket.writableLength;
+    const hasProgress = queued === 0 || queued < this.#queuedBefore;
+    this.#queuedBefore = queued;
+    if (hasProgress) this.#stalledSince = undefined;
+    else this.#stalledSince ??= now;
+    return (
+      this.#stalledSince !== undefined &&
+      now - this.#stalledSince > this.#options.times.writeDeadlineMs
+    );
+  }
+
+  #endWith(error: unknown, reason: string): void {
+    if (!isRsyndError(error)) return this.destroy(`unexpected: ${String(error)}`);
+    this.reply(errorReply(error), 0, 0);
+    this.end(`${reason}: ${error.message}`);
+  }
+
+  #close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#drainWaiters = [];
+    this.session.close().finally(() => this.#options.onClose(this.#reason ?? 'closed by client'));
+  }
+}

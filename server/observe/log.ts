@@ -1,0 +1,40 @@
+// The daemon's log: one JSON object a line, times in ISO 8601. It tells of starts and stops, sessions,
+// refused connections with what to do about them, and unexpected errors. Never a password, a key, or
+// anything out of a record.
+
+import pino, { type Logger } from 'pino';
+
+export type Log = Logger;
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  /** Absent: standard error. */
+  readonly file?: string;
+}
+
+/** Lines are written at once: what happened right before a crash is what one wants to read. */
+export function createLog({ level, file }: LogOptions): Log {
+  const destination = pino.destination({
+    ...(file === undefined ? { fd: 2 } : { dest: file, append: true, mkdir: true }),
+    sync: true,
+  });
+  return pino(
+    { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
+    destination,
+  );
+}
+
+/** What may be said of an error in the log: its class, code and message, and a stack for our own. */
+export function describeError(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { error: typeof error };
+  const { code } = error as { code?: unknown };
+  const isOurs = error.name === 'RsyndError';
+  return {
+    error: error.message,
+    ...(code === undefined ? {} : { code }),
+    ...(isOurs ? {} : { stack: error.stack }),
+  };
+}

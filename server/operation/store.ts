@@ -1,0 +1,42 @@
+// STORE and its bulk form: new records. Neither moves the position nor the current record.
+
+import { type Answer, andThen } from '../../shared/base/answer.js';
+import type {
+  StoredManyReply,
+  StoredReply,
+  StoreManyRequest,
+  StoreRequest,
+} from '../../shared/protocol/message.js';
+import type { StoredRecord } from '../storage/engine.js';
+import { errorReply } from './error-reply.js';
+import { type OpenChannel, requireMode, rfaText } from './open-channel.js';
+
+export function store(channel: OpenChannel, request: StoreRequest): Answer<StoredReply> {
+  requireMode(channel, 'store', 'update', 'output', 'append');
+  return andThen(channel.file.store(request.record), (stored) => {
+    if (request.lock === 'none' || channel.lock === 'none') return storedReply(stored, false);
+    return andThen(channel.hold.lock(stored.rfa, { waitMs: 0 }), () => {
+      channel.manualLocked.add(rfaText(stored.rfa));
+      return storedReply(stored, true);
+    });
+  });
+}
+
+export function storeMany(
+  channel: OpenChannel,
+  request: StoreManyRequest,
+): Answer<StoredManyReply> {
+  requireMode(channel, 'store', 'update', 'output', 'append');
+  return andThen(channel.file.storeMany(request.records), ({ stored, error }) =>
+    error === undefined
+      ? { verb: 'storedMany', stored }
+      : { verb: 'storedMany', stored, error: errorReply(error) },
+  );
+}
+
+const storedReply = ({ rfa, crc }: StoredRecord, locked: boolean): StoredReply => ({
+  verb: 'stored',
+  rfa,
+  crc,
+  locked,
+});

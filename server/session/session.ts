@@ -1,0 +1,297 @@
+// One client's conversation: who it is, which files it has open, what it asked and has not been
+// answered. It takes typed requests and gives typed replies; frames and sockets are net's business, and
+// a local channel talks to it without any. What a verb does is decided in operation/.
+//
+//   greeting ──hello──▶ login ──login──▶ ready ──close()──▶ closed
+//
+// Requests of one channel run one after another in the order they came; channels do not wait for
+// each other. A scan starts in its turn and then runs beside what follows it.
+
+import { type Answer, isLater } from '../../shared/base/answer.js';
+import { RsyndError } from '../../shared/base/error.js';
+import { channelsPerSessionMax, lockWaitMsMax } from '../../shared/base/limits.js';
+import type { CreateRequest, OpenRequest, Reply, Request } from '../../shared/protocol/message.js';
+import { PROTOCOL_VERSION } from '../../shared/protocol/version.js';
+import type { Authenticate } from '../access/login.js';
+import { errorReply } from '../operation/error-reply.js';
+import { type Asker, close, create, open, type Services } from '../operation/open.js';
+import type { OpenChannel } from '../operation/open-channel.js';
+import { type ChannelRequest, dispatch, waitOf } from './dispatch.js';
+import { ScanTable } from './scan-table.js';
+
+/** Where replies go. */
+export interface SessionOutput {
+  reply(reply: Reply, channel: number, id: number): void;
+  /** True while the client takes replies more slowly than they are made: scans wait. */
+  readonly isCongested: boolean;
+  /** Calls back once, when it is not congested any more. */
+  onceDrained(goOn: () => void): void;
+}
+
+export interface SessionOptions {
+  readonly services: Services;
+  /** Who the session is once it has logged in as `user`. */
+  readonly askerOf: (user: string) => Asker;
+  readonly authenticate: Authenticate;
+  readonly output: SessionOutput;
+  /** Told of errors that are no answer to anything a client did. */
+  readonly onUnexpected: (error: unknown) => void;
+  readonly software: string;
+  readonly heartbeatMs: number;
+}
+
+interface Envelope {
+  readonly request: Request;
+  readonly channel: number;
+  readonly id: number;
+}
+
+/** A channel number in use: its file once open, and the requests that wait their turn. */
+interface Lane {
+  channel: OpenChannel | undefined;
+  busy: boolean;
+  readonly waiting: Envelope[];
+}
+
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #lanes = new Map<number, Lane>();
+  readonly #cancels = new Map<number, AbortController>();
+  readonly #scans: ScanTable;
+  #state: 'greeting' | 'login' | 'ready' | 'closed' = 'greeting';
+  #asker: Asker | undefined;
+  #pending = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#scans = new ScanTable(options.output);
+  }
+
+  /** Requests taken and not yet answered; scans do not count. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  get isReady(): boolean {
+    return this.#state === 'ready';
+  }
+
+  /** The user it acts as; undefined before login. */
+  get user(): string | undefined {
+    return this.#asker?.caller.user;
+  }
+
+  get channelCount(): number {
+    return this.#lanes.size;
+  }
+
+  /** Skips greeting and login: for callers in this process. */
+  admit(user: string): void {
+    this.#asker = this.#options.askerOf(user);
+    this.#state = 'ready';
+  }
+
+  /** Takes one request; its reply goes to the output, perhaps before this returns. Never throws. */
+  handle(request: Request, channel: number, id: number): void {
+    if (this.#state === 'closed') return;
+    if (request.verb === 'credit') return this.#scans.grant(id, request.bytes);
+    if (request.verb === 'cancel') return this.#cancel(id);
+    if (request.verb === 'ping') return this.#options.output.reply({ verb: 'pong' }, channel, id);
+    this.#pending++;
+    const envelope = { request, channel, id };
+    if (this.#state !== 'ready') this.#run(undefined, envelope);
+    else this.#enqueue(envelope);
+  }
+
+  /** Ends waits and scans, frees locks, closes files. Idempotent; resolves when all is free. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#state = 'closed';
+    this.#scans.close();
+    for (const cancel of this.#cancels.values()) cancel.abort();
+    const channels = [...this.#lanes.values()].flatMap(({ channel }) => channel ?? []);
+    this.#lanes.clear();
+    for (const channel of channels) {
+      await close(channel).catch(this.#options.onUnexpected);
+    }
+  }
+
+  #enqueue(envelope: Envelope): void {
+    const lane = this.#laneOf(envelope);
+    if (lane === undefined) return this.#run(undefined, envelope);
+    if (lane.busy) lane.waiting.push(envelope);
+    else this.#run(lane, envelope);
+  }
+
+  /** The lane a request queues in; `open` makes one. Requests without a lane run at once. */
+  #laneOf({ request, channel }: Envelope): Lane | undefined {
+    const lane = this.#lanes.get(channel);
+    if (lane !== undefined || request.verb !== 'open') return lane;
+    if (this.#lanes.size >= channelsPerSessionMax) return undefined;
+    const made: Lane = { channel: undefined, busy: false, waiting: [] };
+    this.#lanes.set(channel, made);
+    return made;
+  }
+
+  #run(lane: Lane | undefined, envelope: Envelope): void {
+    let answer: Answer<Reply | undefined>;
+    try {
+      answer = this.#answer(lane, envelope);
+    } catch (error) {
+      return this.#refuse(envelope, error);
+    }
+    if (!isLater(answer)) return this.#settle(envelope, answer);
+    if (lane !== undefined) lane.busy = true;
+    answer
+      .then(
+        (reply) => this.#settle(envelope, reply),
+        (error) => this.#refuse(envelope, error),
+      )
+      .finally(() => this.#next(lane, envelope))
+      .catch(this.#options.onUnexpected);
+  }
+
+  /** Runs what waited in the lane; a lane without a file goes when nothing waits in it. */
+  #next(lane: Lane | undefined, { channel, id }: Envelope): void {
+    this.#cancels.delete(id);
+    if (lane === undefined) return;
+    lane.busy = false;
+    while (!lane.busy) {
+      const envelope = lane.waiting.shift();
+      if (envelope === undefined) break;
+      this.#run(lane, envelope);
+    }
+    const isDone = !lane.busy && lane.channel === undefined;
+    if (isDone && this.#lanes.get(channel) === lane) this.#lanes.delete(channel);
+  }
+
+  #settle({ channel, id }: Envelope, reply: Reply | undefined): void {
+    this.#pending--;
+    if (reply !== undefined) this.#options.output.reply(reply, channel, id);
+  }
+
+  #refuse({ channel, id }: Envelope, error: unknown): void {
+    this.#pending--;
+    if (!(error instanceof RsyndError)) this.#options.onUnexpected(error);
+    this.#options.output.reply(errorReply(error), channel, id);
+  }
+
+  /** The reply to a request; undefined when it answers for itself (a scan). */
+  #answer(lane: Lane | undefined, envelope: Envelope): Answer<Reply | undefined> {
+    const { request } = envelope;
+    if (this.#state === 'greeting') return this.#hello(request);
+    if (this.#state === 'login') return this.#login(request);
+    switch (request.verb) {
+      case 'hello':
+      case 'login':
+        throw new RsyndError('ERR_PROTOCOL', `${request.verb} comes once, at the start`);
+      case 'open':
+        return this.#open(lane, request);
+      case 'create':
+        return this.#create(request);
+      case 'close':
+        return this.#closeChannel(envelope);
+      case 'scan':
+        this.#scans.start(requireOpen(lane, envelope), request, envelope.channel, envelope.id);
+        return undefined;
+      case 'ping':
+      case 'credit':
+      case 'cancel':
+        return undefined;
+      default:
+        return this.#dispatch(requireOpen(lane, envelope), request, envelope.id);
+    }
+  }
+
+  #dispatch(channel: OpenChannel, request: ChannelRequest, id: number): Answer<Reply> {
+    const waitMs = waitOf(request);
+    if (waitMs === 0) return dispatch(channel, request, undefined);
+    if (waitMs > lockWaitMsMax) {
+      throw new RsyndError('ERR_INVARG', `waitMs ${waitMs} is above ${lockWaitMsMax}`);
+    }
+    const cancel = new AbortController();
+    this.#cancels.set(id, cancel);
+    const answer = dispatch(channel, request, cancel.signal);
+    if (!isLater(answer)) this.#cancels.delete(id);
+    return answer;
+  }
+
+  #hello(request: Request): Reply {
+    if (request.verb !== 'hello') throw outOfOrder('hello', request);
+    if (request.protocol !== PROTOCOL_VERSION) {
+      const why = `the client speaks protocol ${request.protocol}, this server ${PROTOCOL_VERSION}; update the older of the two`;
+      throw new RsyndError('ERR_PROTOCOL', why);
+    }
+    this.#state = 'login';
+    const { software, heartbeatMs } = this.#options;
+    return { verb: 'hello', protocol: PROTOCOL_VERSION, software, heartbeatMs };
+  }
+
+  async #login(request: Request): Promise<Reply> {
+    if (request.verb !== 'login') throw outOfOrder('login', request);
+    const user = await this.#options.authenticate(request.user, request.password);
+    if (this.#state !== 'login') throw outOfOrder('one login', request);
+    this.admit(user);
+    return { verb: 'login', user };
+  }
+
+  async #open(lane: Lane | undefined, request: OpenRequest): Promise<Reply> {
+    if (lane === undefined) {
+      const why = `this session has ${channelsPerSessionMax} files open; close some`;
+      throw new RsyndError('ERR_CHNEXC', why);
+    }
+    if (lane.channel !== undefined) {
+      throw new RsyndError('ERR_PROTOCOL', `its channel has ${lane.channel.name} open already`);
+    }
+    const channel = await open(this.#options.services, this.#requireAsker(), request);
+    if (this.#state === 'closed') {
+      await close(channel);
+      throw new RsyndError('ERR_ABORTED', 'the session ended');
+    }
+    lane.channel = channel;
+    return { verb: 'open', spec: channel.file.spec };
+  }
+
+  async #create(request: CreateRequest): Promise<Reply> {
+    await create(this.#options.services, this.#requireAsker(), request);
+    return { verb: 'done' };
+  }
+
+  async #closeChannel(envelope: Envelope): Promise<Reply> {
+    const lane = this.#lanes.get(envelope.channel);
+    const channel = requireOpen(lane, envelope);
+    if (lane !== undefined) lane.channel = undefined;
+    this.#scans.stopChannel(envelope.channel);
+    await close(channel);
+    return { verb: 'done' };
+  }
+
+  #cancel(id: number): void {
+    if (this.#scans.cancel(id)) return;
+    this.#cancels.get(id)?.abort();
+    for (const lane of this.#lanes.values()) {
+      const index = lane.waiting.findIndex((envelope) => envelope.id === id);
+      const [envelope] = index < 0 ? [] : lane.waiting.splice(index, 1);
+      if (envelope === undefined) continue;
+      this.#refuse(envelope, new RsyndError('ERR_ABORTED', 'cancelled before its turn came'));
+    }
+  }
+
+  #requireAsker(): Asker {
+    if (this.#asker === undefined) throw new TypeError('no session acts before its login');
+    return this.#asker;
+  }
+}
+
+function requireOpen(lane: Lane | undefined, { channel }: Envelope): OpenChannel {
+  if (lane?.channel !== undefined) return lane.channel;
+  throw new RsyndError('ERR_NOOPEN', `channel ${channel} has no file open`);
+}
+
+const outOfOrder = (expected: string, request: Request): RsyndError =>
+  new RsyndError('ERR_PROTOCOL', `expected ${expected}, got ${request.verb}`);
