@@ -10,16 +10,16 @@ import { Exchange, type Transport } from './connection/exchange.js';
 import type { CallOptions, Link, LinkSecurity } from './connection/link.js';
 import { RecordStream } from './connection/record-stream.js';
 
-/** A session of the engine in this process; server/embedded.ts makes them. */
+/** A session of the engine in this process, as server/embedded.ts makes them. */
 export interface EmbeddedSession {
   handle(channel: number, id: number, request: Request, reply: (reply: Reply) => void): void;
   close(): Promise<void>;
 }
 
-/** Makes a session; loads the engine when called for the first time. */
-export async function loadEmbeddedSession(): Promise<EmbeddedSession> {
+/** Loads the engine, with everything it needs; clients of remote files never do. */
+export async function openLocalLink(): Promise<Link> {
   const { createEmbeddedSession } = await import('../server/embedded.js');
-  return createEmbeddedSession();
+  return new LocalLink(createEmbeddedSession());
 }
 
 export class LocalLink implements Link, Transport {

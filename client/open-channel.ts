@@ -1,7 +1,8 @@
 // OPEN over a link: asks the server for the file and makes a channel of the answer. Called by open() and by
 // connections.
 
-import { RsyndError } from '../shared/base/error.js';
+import { isRsyndError } from '../shared/base/error.js';
+import { callTimeoutMsDefault } from '../shared/base/limits.js';
 import type { OpenRequest, Reply } from '../shared/protocol/message.js';
 import { expected } from './channel/call-values.js';
 import type { Channel } from './channel/channel.js';
@@ -62,12 +63,22 @@ async function askOpen(
   number: number,
   deadline: Deadline,
 ): Promise<Reply> {
-  const calling = link.call(request, number, { timeoutMs: CALL_ITSELF_MS, file: request.name });
   try {
-    return await deadline.race(calling);
+    return await link.call(request, number, { ...deadline.limits, file: request.name });
   } catch (error) {
     if (deadline.signal.aborted) closeQuietly(link, number);
     else link.freeChannel(number);
     throw error;
   }
+}
+
+/** Nobody waits for it; the number comes back when the server has answered. */
+function closeQuietly(link: Link, number: number): void {
+  link.call({ verb: 'close' }, number, { timeoutMs: callTimeoutMsDefault }).then(
+    () => link.freeChannel(number),
+    (error) => {
+      // ERR_NOOPEN: the open had failed. Else the link is gone, or the number stays out of use.
+      if (isRsyndError(error, 'ERR_NOOPEN')) link.freeChannel(number);
+    },
+  );
 }

@@ -29,7 +29,7 @@ async function makeCertificate(): Promise<void> {
 /** Starts the daemon and waits for its ready line. Ends with us, and we with it. */
 async function startDaemon(): Promise<string> {
   const options = ['-encrypt', '-scl=3', `-cert=${bundle}`, '-n', '-u', 'demo', '-d', directory];
-  const args = [...options, ...process.argv.slice(2)];
+  const args = [...options, '--log-file', join(directory, 'rsynd.log'), ...process.argv.slice(2)];
   console.log(`rsynd ${args.join(' ')}`);
   const daemon = spawn(process.execPath, [program('../server/main.js'), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -99,7 +99,7 @@ export function* unicodeRecords(): Generator<UnicodeRecord, void, void> {
       ),
       category,
       script,
-      scriptName: names.of(script) ?? script,
+      scriptName: (names.of(script) ?? script).replaceAll('’', "'"),
       counterpart: counterpartOf(character, codePoint),
     };
   }

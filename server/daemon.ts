@@ -26,6 +26,7 @@ import {
   SessionConnection,
 } from './net/session-connection.js';
 import { describeError, type Log } from './observe/log.js';
+import { createRefusalLog } from './observe/refusal-log.js';
 import { errorReply } from './operation/error-reply.js';
 import type { Services } from './operation/open.js';
 import { Session, type SessionOutput } from './session/session.js';
@@ -185,7 +186,7 @@ export class Daemon {
       refusePlain: () => farewell('ERR_CLNTERR', NEEDS_ENCRYPTION, host),
       refuseBusy: () => farewell('ERR_SRVRLIMIT', 'it has as many connections as it takes', host),
       onConnection: (connection) => this.#serve(connection),
-      onRefused: (refusal) => this.#parts.log.warn(refusal, 'connection refused'),
+      onRefused: createRefusalLog(this.#parts.log),
       onAcceptError: (error) => this.#parts.log.error(describeError(error), 'cannot accept'),
     }).catch((cause: NodeJS.ErrnoException) => {
       throw cannotListen(cause, host, port);

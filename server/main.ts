@@ -16,7 +16,7 @@ import { Daemon, type DaemonParts, encryptionWords } from './daemon.js';
 import { createLockManager } from './lock/create-lock-manager.js';
 import { createLmdbLockStores } from './lock/lmdb-lock-store.js';
 import { createLog, describeError, type Log } from './observe/log.js';
-import { createLmdbEngine } from './storage/lmdb/engine.js';
+import { createLmdbEngine } from './storage/lmdb/lmdb-engine.js';
 
 const version = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {

@@ -26,11 +26,7 @@ const ANSWERS: Readonly<Record<GetfaOption, (facts: ChannelFacts) => number | st
 };
 
 /** Options are case-blind; `length` cuts text. ERR_INVARG naming the options there are. */
-export function answerGetfa(
-  facts: ChannelFacts,
-  option: string,
-  length?: number,
-): number | string {
+export function answerGetfa(facts: ChannelFacts, option: string, length?: number): number | string {
   const name = String(option).toUpperCase();
   if (!isGetfaOption(name)) {
     const known = Object.keys(ANSWERS).join(', ');

@@ -2,6 +2,7 @@
 // Types only; opened-channel.ts implements it.
 
 import type { Match, ReadDirection, ReadLock } from '../../shared/protocol/message.js';
+import type { KeyOf } from '../../shared/record/key.js';
 import type { Grfa, Rfa } from '../../shared/record/rfa.js';
 
 /** Budget and way out of one call, where it differs from those the channel was opened with. */
@@ -56,14 +57,6 @@ export type ReadPlace =
   | { readonly first: true }
   | { readonly last: true }
   | { readonly rfa: Rfa | Grfa };
-
-/**
- * A key value. Raw channels: the bytes, or latin1 text of them. Typed ones: the value of a key with one
- * part, the values of its leading parts in order, the leading fields by name, or the bytes.
- */
-export type KeyOf<R> = R extends Uint8Array
-  ? string | Uint8Array
-  : R[keyof R] | readonly R[keyof R][] | Partial<R> | Uint8Array;
 
 /** The record the channel is at. */
 export interface CurrentRecord {

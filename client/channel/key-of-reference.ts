@@ -14,7 +14,9 @@ export function keyNumberOf(
   const number = typeof key === 'number' ? key : numberOfName(key, keys, definition);
   if (Number.isInteger(number) && number >= 0 && number < keys.length) return number;
   const known = keys.map(({ name }, index) => `${index} ${name}`).join(', ');
-  throw new RsyndError('ERR_BADKEY', `${file} has no key ${String(key)}; there are ${known}`, { file });
+  throw new RsyndError('ERR_BADKEY', `${file} has no key ${String(key)}; there are ${known}`, {
+    file,
+  });
 }
 
 function numberOfName(

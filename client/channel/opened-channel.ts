@@ -12,23 +12,23 @@ import type {
   StoredManyReply,
 } from '../../shared/protocol/message.js';
 import type { FileSpec } from '../../shared/record/file-spec.js';
+import type { KeyOf } from '../../shared/record/key.js';
 import { makeGrfa, type Rfa, splitAddress } from '../../shared/record/rfa.js';
 import type { CallOptions } from '../connection/link.js';
 import type { Lease } from '../connection/link-pool.js';
 import type { ResolvedOpen } from '../open-options.js';
+import { expected, isPlace, type ReplyOf, rfaText, waitOf } from './call-values.js';
 import type {
   CallLimits,
   Channel,
   CurrentRecord,
   GetOptions,
-  KeyOf,
   ReadOptions,
   ReadPlace,
   ReadsOptions,
   StoreOptions,
   WriteOptions,
 } from './channel.js';
-import { expected, isPlace, type ReplyOf, rfaText, waitOf } from './call-values.js';
 import { answerGetfa } from './channel-facts.js';
 import { keyNumberOf } from './key-of-reference.js';
 import { RecordIterator } from './record-iterator.js';
@@ -120,7 +120,8 @@ export class OpenedChannel<R> implements Channel<R> {
     const { rfa: address } = options;
     const request = { verb: 'write', record: bytes, ...(address && { address }) } as const;
     const { rfa, crc, locked } = expected('stored', await this.#ask(request, options));
-    if (address === undefined || this.#current?.rfa.equals(rfa)) this.#current = { rfa, crc, locked };
+    if (address === undefined || this.#current?.rfa.equals(rfa))
+      this.#current = { rfa, crc, locked };
     return rfa;
   }
 

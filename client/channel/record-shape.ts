@@ -15,17 +15,23 @@ export interface RecordShape<R> {
 
 /** Records as their bytes. */
 export const RAW_SHAPE: RecordShape<Buffer> = {
-  decode: (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
+  decode: toBuffer,
   encode(record) {
     if (record instanceof Uint8Array) return record;
-    throw new TypeError('a record of a raw channel is a Buffer; open with a definition for objects');
+    throw new TypeError(
+      'a record of a raw channel is a Buffer; open with a definition for objects',
+    );
   },
   encodeKey(_, value) {
     if (value instanceof Uint8Array) return value;
-    if (typeof value !== 'string') throw new TypeError('a key of a raw channel is a string or Buffer');
+    if (typeof value !== 'string')
+      throw new TypeError('a key of a raw channel is a string or Buffer');
     const bytes = Buffer.from(value, 'latin1');
     if (bytes.toString('latin1') === value) return bytes;
-    throw new RsyndError('ERR_INVKVAL', 'it has characters beyond latin1; give such keys as a Buffer');
+    throw new RsyndError(
+      'ERR_INVKVAL',
+      'it has characters beyond latin1; give such keys as a Buffer',
+    );
   },
 };
 
@@ -47,5 +53,7 @@ export function typedShape<R>(definition: FileSpec, file: FileSpec, name: string
   };
 }
 
-const toBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+function toBuffer(bytes: Uint8Array): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}

@@ -86,7 +86,13 @@ class Load<R> {
     await Promise.all(this.#onTheWay);
   }
 
-  explain({ error, record }: { readonly error: unknown; readonly record: number | undefined }): Error {
+  explain({
+    error,
+    record,
+  }: {
+    readonly error: unknown;
+    readonly record: number | undefined;
+  }): Error {
     if (!isRsyndError(error)) return error instanceof Error ? error : new Error(String(error));
     const which = record === undefined ? '' : `; record ${record} of those given was refused`;
     const certain = record === undefined ? 'at least ' : '';

@@ -1,6 +1,7 @@
 // One request that has one reply: a promise with a budget and a way out. Started by links.
 
-import { errorFromWire, RsyndError } from '../../shared/base/error.js';
+import { errorFromWire, isRsyndError, RsyndError } from '../../shared/base/error.js';
+import { callTimeoutMsMax } from '../../shared/base/limits.js';
 import type { ErrorReply, Reply, Request } from '../../shared/protocol/message.js';
 import type { Exchange, Waiter } from './exchange.js';
 import type { CallOptions } from './link.js';
@@ -28,6 +29,7 @@ interface Outcome {
 class Call implements Waiter {
   readonly request: Request;
   readonly channel: number;
+  readonly isUrgent: boolean;
   readonly #exchange: Exchange;
   readonly #host: string;
   readonly #options: CallOptions;
@@ -46,6 +48,7 @@ class Call implements Waiter {
     this.#host = host;
     this.request = request;
     this.channel = channel;
+    this.isUrgent = request.verb === 'ping';
     this.#options = options;
     this.#outcome = outcome;
   }
@@ -57,7 +60,8 @@ class Call implements Waiter {
       return;
     }
     if (signal !== undefined) this.#exchange.watchAbort(signal, this.#onAbort);
-    this.#timer = setTimeout(this.#onTimeout, timeoutMs + lockWaitOf(this.request));
+    const budgetMs = Math.min(callTimeoutMsMax, timeoutMs + lockWaitOf(this.request));
+    this.#timer = setTimeout(this.#onTimeout, budgetMs);
     this.#exchange.submit(this);
   }
 
@@ -102,8 +106,11 @@ class Call implements Waiter {
   }
 
   #aborted(): RsyndError {
+    // The deadline of a larger call says itself what was too slow.
+    const reason: unknown = this.#options.signal?.reason;
+    if (isRsyndError(reason)) return reason;
     const why = `${this.request.verb} was given up by its signal`;
-    const details = { ...this.#details(), cause: this.#options.signal?.reason };
+    const details = { ...this.#details(), cause: reason };
     return new RsyndError('ERR_ABORTED', `${why}${this.#doubt()}`, details);
   }
 

@@ -15,14 +15,12 @@ export interface DeadlineOptions {
 /** Runs from its construction; must be disposed. */
 export class Deadline implements Disposable {
   readonly #controller = new AbortController();
-  readonly #endsAt: number;
   readonly #timer: NodeJS.Timeout;
   readonly #options: DeadlineOptions;
   readonly #onAbort = () => this.#controller.abort(abortedError(this.#options));
 
   constructor(options: DeadlineOptions) {
     this.#options = options;
-    this.#endsAt = performance.now() + options.timeoutMs;
     this.#timer = setTimeout(
       () => this.#controller.abort(timeoutError(options)),
       options.timeoutMs,
@@ -36,14 +34,9 @@ export class Deadline implements Disposable {
     return this.#controller.signal;
   }
 
-  /** Milliseconds left, at least 1 so that a step can fail by itself. */
-  get remainingMs(): number {
-    return Math.max(1, this.#endsAt - performance.now());
-  }
-
-  /** Throws when the time is over or the caller has given up. */
-  check(): void {
-    this.signal.throwIfAborted();
+  /** For a call that is one of the steps; its own time is only there should ours not fire. */
+  get limits(): { readonly timeoutMs: number; readonly signal: AbortSignal } {
+    return { timeoutMs: 2 * this.#options.timeoutMs, signal: this.signal };
   }
 
   /** `work`, or the reason of this deadline when that comes first; `work` then goes on unwatched. */

@@ -22,6 +22,8 @@ export interface Transport {
 export interface Waiter {
   readonly channel: number;
   readonly request: Request;
+  /** Is sent at once, however much is in flight: it proves that we are alive. */
+  readonly isUrgent?: boolean;
   /** Takes a reply; true when it was the last one. */
   take(reply: Reply): boolean;
   /** There will be no reply. */
@@ -56,6 +58,7 @@ export class Exchange {
   /** Sends the request as soon as there is room for it. */
   submit(waiter: Waiter): void {
     if (this.#failure !== undefined) waiter.fail(this.#failure);
+    else if (waiter.isUrgent === true) this.#send(waiter);
     else if (this.#waiting.size === 0 && this.#hasRoom()) this.#send(waiter);
     else this.#waiting.add(waiter);
   }

@@ -27,7 +27,7 @@ import { RecordStream } from './record-stream.js';
 import { securityError } from './security-error.js';
 
 /** How this client names itself to the server's log. */
-const SOFTWARE = 'rsynd-sdk/0.1.0';
+const SOFTWARE = `rsynd SDK, node ${process.version}`;
 
 /**
  * Connects, negotiates and logs in. Rejects with what dial() rejects with, ERR_BADUSER, or the reason of
@@ -203,9 +203,7 @@ class RemoteLink implements Link, Transport {
   }
 
   #ask(request: Request, deadline: Deadline): Promise<Reply> {
-    return deadline.race(
-      this.call(request, 0, { timeoutMs: deadline.remainingMs + closeTimeoutMs }),
-    );
+    return this.call(request, 0, deadline.limits);
   }
 
   /** The one way down, first come first heard: everything pending rejects with `error`. */

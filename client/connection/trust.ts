@@ -1,12 +1,12 @@
 // Whom a connection trusts and how it shows who it is: reads what `tls` of the options names, says what is
 // wrong with it before anything is sent, and compares pins. Trust is judged by node:tls alone.
 
-import { createHash, timingSafeEqual, type X509Certificate } from 'node:crypto';
+import { createHash, timingSafeEqual, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import * as tls from 'node:tls';
 import { RsyndError } from '../../shared/base/error.js';
 import { definitionFileBytesMax } from '../../shared/base/limits.js';
-import { readCertificates, splitPem } from '../../shared/tls/pem.js';
+import { splitPem } from '../../shared/tls/pem.js';
 import { policyFor } from '../../shared/tls/policy.js';
 import type { ComplianceLevel, PemSource, TlsOptions } from '../open-options.js';
 
@@ -125,8 +125,18 @@ async function loadCertificates(source: PemSource, option: string): Promise<stri
   const text = await loadPem(source, option);
   const { certificates } = splitPem(text);
   if (certificates.length === 0) throw unusable(`${option} holds no certificate in PEM form`);
-  readCertificates(certificates, option);
+  for (const [index, certificate] of certificates.entries()) {
+    refuseDamaged(certificate, `${option}: certificate ${index + 1}`);
+  }
   return [...certificates];
+}
+
+function refuseDamaged(certificate: string, what: string): void {
+  try {
+    new X509Certificate(certificate);
+  } catch (cause) {
+    throw unusable(`${what} cannot be read: it is damaged`, cause);
+  }
 }
 
 async function loadIdentity(options: TlsOptions): Promise<Identity | undefined> {

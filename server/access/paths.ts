@@ -2,7 +2,7 @@
 // links included; every name that does not is the same ERR_FILSPC, so that nobody can probe what lies
 // outside. Local paths mean what the operating system says they mean.
 
-import { lstatSync, realpathSync } from 'node:fs';
+import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, extname, isAbsolute, join, resolve, sep } from 'node:path';
 import { RsyndError } from '../../shared/base/error.js';
 import { fileNameBytesMax } from '../../shared/base/limits.js';
@@ -20,7 +20,9 @@ export function pathsBelow(root: string): PathResolver {
     if (!isPlainName(name)) throw refused(name);
     const path = join(realRoot, withExtension(name));
     const directory = realDirectory(path);
-    if (directory === undefined) throw notFound(name);
+    if (directory === undefined) {
+      throw leadsOutside(realRoot, path) ? refused(name) : notFound(name);
+    }
     const real = realFile(join(directory, basename(path)));
     if (real === undefined || !isInside(realRoot, real)) throw refused(name);
     return real;
@@ -50,6 +52,14 @@ const withExtension = (path: string): string =>
 
 const isInside = (root: string, path: string): boolean =>
   path.startsWith(root.endsWith(sep) ? root : root + sep);
+
+/** Does what there is of the way to `path` leave the root by a link? */
+function leadsOutside(root: string, path: string): boolean {
+  let above = dirname(path);
+  while (above !== root && realFile(above) === above && !existsSync(above)) above = dirname(above);
+  const real = realFile(above);
+  return real === undefined || (real !== root && !isInside(root, real));
+}
 
 function realDirectory(path: string): string | undefined {
   try {

@@ -11,6 +11,8 @@ interface SequenceSegment {
   readonly offset: number;
 }
 
+const AUTOKEY_BYTES = 8;
+
 /** Gives times in microseconds, each later than the one before. */
 export type UniqueClock = () => bigint;
 
@@ -26,6 +28,8 @@ export function createUniqueClock(nowMs: () => number = Date.now): UniqueClock {
 /** The autokey segments of one file, found once when it is opened. */
 export class Autokeys {
   readonly sequences: readonly SequenceSegment[];
+  /** A record shorter than this has no room for all of them. */
+  readonly reach: number;
   readonly #createdAt: readonly SegmentSpec[];
   readonly #changedAt: readonly SegmentSpec[];
   readonly #clock: UniqueClock;
@@ -44,6 +48,8 @@ export class Autokeys {
       spec.keys.flatMap((key) => key.segments.filter((segment) => segment.type === type));
     this.#createdAt = ofType('ctimestamp');
     this.#changedAt = ofType('timestamp');
+    const all = [...this.sequences, ...this.#createdAt, ...this.#changedAt];
+    this.reach = Math.max(0, ...all.map(({ offset }) => offset + AUTOKEY_BYTES));
     this.#clock = clock;
   }
 
@@ -68,16 +74,21 @@ export class Autokeys {
     return filled;
   }
 
-  /** A copy of `record` that keeps the numbers of `previous` and gets a new time of change. */
-  fillChanged(record: Uint8Array, previous: Uint8Array): Buffer {
+  /** A copy of `record` with all autokeys of `previous`. */
+  keep(record: Uint8Array, previous: Uint8Array): Buffer {
     const filled = Buffer.from(record);
-    for (const { offset } of [...this.sequences, ...this.#createdAt]) {
-      filled.set(previous.subarray(offset, offset + 8), offset);
+    for (const { offset } of [...this.sequences, ...this.#createdAt, ...this.#changedAt]) {
+      filled.set(previous.subarray(offset, offset + AUTOKEY_BYTES), offset);
     }
-    if (this.#changedAt.length > 0) {
-      const time = this.#clock();
-      for (const segment of this.#changedAt) filled.writeBigInt64LE(time, segment.offset);
-    }
+    return filled;
+  }
+
+  /** A copy of `record` with a new time of change; the record itself when the file has none. */
+  fillChanged(record: Uint8Array): Uint8Array {
+    if (this.#changedAt.length === 0) return record;
+    const filled = Buffer.from(record);
+    const time = this.#clock();
+    for (const { offset } of this.#changedAt) filled.writeBigInt64LE(time, offset);
     return filled;
   }
 }

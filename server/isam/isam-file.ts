@@ -100,10 +100,12 @@ export class IsamFile {
    */
   rewrite(previous: StoredRecord, record: Uint8Array): Answer<{ crc: number; record: Uint8Array }> {
     this.#checkSize(record);
-    const next = this.#autokeys.any ? this.#autokeys.fillChanged(record, previous.record) : record;
+    const kept = this.#autokeys.any ? this.#autokeys.keep(record, previous.record) : record;
     const oldKeys = this.keysOf(previous.record);
-    const newKeys = this.keysOf(next);
-    this.#checkModifiable(oldKeys, newKeys);
+    const keptKeys = this.keysOf(kept);
+    this.#checkModifiable(oldKeys, keptKeys);
+    const next = this.#autokeys.fillChanged(kept);
+    const newKeys = next === kept ? keptKeys : this.keysOf(next);
     const outcome = this.stored.update({
       rfa: previous.rfa,
       previousCrc: previous.crc,
@@ -192,15 +194,22 @@ export class IsamFile {
   #checkSize(record: Uint8Array): void {
     const { size, format } = this.spec.record;
     const fits = format === 'fixed' ? record.length === size : record.length <= size;
+    if (fits && record.length < this.#autokeys.reach) throw this.#tooShort(record.length);
     if (fits && record.length > 0) return;
     const takes = format === 'fixed' ? `of exactly ${size} bytes` : `of 1 to ${size} bytes`;
     const why = `${this.name} takes records ${takes}, not ${record.length}`;
     throw new RsyndError('ERR_IRCSIZ', why, { file: this.name });
   }
 
+  #tooShort(length: number): RsyndError {
+    const why = `${this.name} fills in autokeys in the first ${this.#autokeys.reach} bytes of a record, this one has ${length}`;
+    return new RsyndError('ERR_IRCSIZ', why, { file: this.name });
+  }
+
+  /** The times of the file's own change are no change of the caller's: they are set behind this. */
   #checkModifiable(oldKeys: IndexKeys, newKeys: IndexKeys): void {
     this.spec.keys.forEach((key, number) => {
-      if (key.modifiable || key.segments.some((segment) => segment.type === 'timestamp')) return;
+      if (key.modifiable) return;
       if (sameKey(oldKeys[number], newKeys[number])) return;
       const why = `key ${number} (${key.name}) of ${this.name} is not modifiable; delete the record and store it anew`;
       throw new RsyndError('ERR_KEYNOT', why, { file: this.name });

@@ -1,8 +1,8 @@
 // One open file of one channel: its claim and the record locks it has. The table is the truth that
 // others see; the set kept here answers for our own locks without asking it.
 
-import { type Answer, andThen } from '../../shared/base/answer.js';
-import { locksPerChannelMax, lockWaitMsMax } from '../../shared/base/limits.js';
+import { type Answer, andThen, isLater } from '../../shared/base/answer.js';
+import { locksFreedPerStep, locksPerChannelMax, lockWaitMsMax } from '../../shared/base/limits.js';
 import type { Rfa } from '../../shared/record/rfa.js';
 import { type Holder, holderOf } from './bury.js';
 import type { LockDirectory } from './lock-directory.js';
@@ -28,7 +28,6 @@ type Outcome =
 interface OwnWait {
   readonly wish: Wish;
   readonly ticket: number;
-  readonly record: Promise<void>;
 }
 
 const GRANTED: Outcome = { kind: 'granted' };
@@ -42,7 +41,12 @@ export class DirectoryFileHold implements FileHold {
   /** RFAs as latin1 text. Changed inside the steps, so that a release that follows sees them. */
   readonly #locked = new Set<string>();
   readonly #waiting = new Map<string, OwnWait>();
+  /** Calls of `lock` that are not answered yet: one place in the queue is enough for a hold. */
+  readonly #asked = new Map<string, Promise<void>>();
+  /** Takes nothing any more. */
   #released = false;
+  /** The table knows it no longer. */
+  #freed = false;
 
   constructor({ directory, file, hold, owner }: FileHoldOptions) {
     this.#directory = directory;
@@ -53,20 +57,21 @@ export class DirectoryFileHold implements FileHold {
   }
 
   isLocked(rfa: Rfa): boolean {
-    return this.#locked.has(textOf(rfa));
+    return !this.#released && this.#locked.has(textOf(rfa));
   }
 
   lock(rfa: Rfa, wait: LockWait): Answer<void> {
     if (this.#released) throw holdClosed(this.#file);
     const text = textOf(rfa);
     if (this.#locked.has(text)) return undefined;
-    const earlier = this.#waiting.get(text);
-    if (earlier !== undefined) return earlier.record; // One place in the queue is enough.
+    const earlier = this.#asked.get(text);
+    if (earlier !== undefined) return earlier;
     if (wait.signal?.aborted === true) throw aborted({ file: this.#file }, wait.signal.reason);
     if (this.#locked.size >= locksPerChannelMax) throw tooManyLocks(this.#file);
     const wish = { place: this.#place(rfa), hold: this.#hold, party: this.#party };
     const taken = this.#guarded(text, (step) => this.#take(step, text, wish, wait.waitMs));
-    return andThen(taken, (outcome) => this.#goOn(outcome, text, wish, wait));
+    const answer = andThen(taken, (outcome) => this.#goOn(outcome, text, wish, wait));
+    return isLater(answer) ? this.#noteAsked(text, answer) : undefined;
   }
 
   unlock(rfa: Rfa): Answer<void> {
@@ -79,20 +84,28 @@ export class DirectoryFileHold implements FileHold {
   }
 
   release(): Answer<void> {
-    if (this.#released) return undefined;
+    if (this.#freed) return undefined;
     this.#released = true;
-    const tickets = [...this.#waiting.values()].map(({ ticket }) => ticket);
-    const freed = this.#directory.step((step) => this.#freeAll(step));
-    return andThen(freed, () => {
-      this.#locked.clear();
-      this.#directory.holds.delete(this);
-      this.#directory.waitRoom.dismiss(tickets);
+    return andThen(this.#freeLocks(), () => {
+      const tickets = [...this.#waiting.values()].map(({ ticket }) => ticket);
+      const freed = this.#directory.step((step) => this.#freeClaim(step));
+      return andThen(freed, () => {
+        this.#freed = true;
+        this.#directory.holds.delete(this);
+        this.#directory.waitRoom.dismiss(tickets);
+      });
     });
+  }
+
+  /** True when the table could not be told of the release; the directory then tries again. */
+  get isHalfReleased(): boolean {
+    return this.#released && !this.#freed;
   }
 
   /** The table lost this hold (see README, Death): nothing is locked by it any more. */
   lose(): void {
     this.#released = true;
+    this.#freed = true;
     this.#locked.clear();
     this.#directory.holds.delete(this);
     this.#directory.waitRoom.dismiss([...this.#waiting.values()].map(({ ticket }) => ticket));
@@ -127,17 +140,23 @@ export class DirectoryFileHold implements FileHold {
   }
 
   #wait(ticket: number, text: string, wish: Wish, { waitMs, signal }: LockWait): Promise<void> {
+    this.#waiting.set(text, { wish, ticket });
     const granted = this.#directory.waitRoom.wait({
       wish,
       ticket,
       label: this.#owner.label,
       waitMs: Math.min(waitMs, lockWaitMsMax),
-      signal,
+      // Released between the step and its answer: then it leaves the queue again at once.
+      signal: this.#released ? AbortSignal.abort() : signal,
       onGranted: () => this.#receive(text),
     });
-    const record = granted.finally(() => this.#waiting.delete(text));
-    this.#waiting.set(text, { wish, ticket, record });
-    return record;
+    return granted.finally(() => this.#waiting.delete(text));
+  }
+
+  #noteAsked(text: string, answer: Promise<void>): Promise<void> {
+    const noted = answer.finally(() => this.#asked.delete(text));
+    this.#asked.set(text, noted);
+    return noted;
   }
 
   #receive(text: string): boolean {
@@ -146,12 +165,23 @@ export class DirectoryFileHold implements FileHold {
     return true;
   }
 
-  #freeAll(step: LockStep): void {
+  /** In small steps: one of 10,000 locks writes so many pages that a full disk would fail it. */
+  #freeLocks(): Answer<void> {
+    const some: string[] = [];
+    for (const text of this.#locked) if (some.push(text) >= locksFreedPerStep) break;
+    if (some.length === 0) return undefined;
+    const freed = this.#directory.step((step) => {
+      for (const text of some) give(step, this.#place(Buffer.from(text, 'latin1')), this.#hold);
+    });
+    return andThen(freed, () => {
+      for (const text of some) this.#locked.delete(text);
+      return this.#freeLocks();
+    });
+  }
+
+  #freeClaim(step: LockStep): void {
     for (const { wish, ticket } of this.#waiting.values()) leaveQueue(step, wish, ticket);
     for (const { wish } of this.#waiting.values()) give(step, wish.place, this.#hold);
-    for (const text of this.#locked) {
-      give(step, this.#place(Buffer.from(text, 'latin1')), this.#hold);
-    }
     step.table.remove(holdKey(this.#file, this.#hold));
   }
 
@@ -163,7 +193,7 @@ export class DirectoryFileHold implements FileHold {
     };
     try {
       const answer = this.#directory.step(rule);
-      return answer instanceof Promise ? answer.catch(forget) : answer;
+      return isLater(answer) ? answer.catch(forget) : answer;
     } catch (error) {
       return forget(error);
     }

@@ -2,7 +2,7 @@
 // step is one write transaction without a flush (about 5 us): the writer's mutex of LMDB is what makes
 // processes take turns, and it survives the death of its holder.
 
-import { closeSync, fstatSync, openSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { open, type RootDatabase } from 'lmdb';
 import { RsyndError } from '../../shared/base/error.js';
 import { lockFileReserveBytes, lockMapBytes, lockReadersMax } from '../../shared/base/limits.js';
@@ -166,7 +166,7 @@ class LmdbLockTable implements LockTable {
   range(prefix: Buffer, limit?: number): readonly LockEntry[] {
     const end = Buffer.concat([prefix, KEY_END]);
     const bounds = { start: prefix, end, snapshot: false };
-    return this.#database.getRange(limit === undefined ? bounds : { ...bounds, limit }).asArray;
+    return [...this.#database.getRange(limit === undefined ? bounds : { ...bounds, limit })];
   }
 }
 
@@ -177,11 +177,18 @@ const KEY_END = Buffer.alloc(8, 0xff);
 const isUnwritable = (error: unknown): boolean =>
   isErrno(error, 'EACCES', 'EPERM', 'EROFS', '1', '13', '30');
 
+function hasNoRoom(directory: string): boolean {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize < lockFileReserveBytes;
+}
+
 function explain(directory: string, cause: unknown): RsyndError {
   if (isErrno(cause, 'ENOENT', 'ENOTDIR')) {
     return new RsyndError('ERR_FNF', `there is no directory ${directory}`, { cause });
   }
-  if (isErrno(cause, 'ENOSPC', 'EDQUOT', '28', '122', '-30792')) {
+  // A write that was cut short by a full disk comes as EIO (5).
+  const isCut = isErrno(cause, '5') && hasNoRoom(directory);
+  if (isCut || isErrno(cause, 'ENOSPC', 'EDQUOT', '28', '122', '-30792')) {
     const why = `no room for the locks of ${directory}; free some space and repeat the call`;
     return new RsyndError('ERR_NOSPAC', why, { cause });
   }

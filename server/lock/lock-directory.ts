@@ -22,6 +22,7 @@ export interface LockDirectoryOptions {
 
 /** What a directory must be able to tell its holds: they are gone. */
 interface OwnHold {
+  readonly isHalfReleased: boolean;
   release(): Answer<void>;
   lose(): void;
 }
@@ -72,12 +73,17 @@ export class LockDirectory {
     return this.step((step) => blockedWaits(step, party));
   }
 
-  /** Shows other containers that we live; holds that were buried all the same are lost. */
-  touch(): Answer<void> {
-    if (this.holds.size === 0) return undefined;
-    return andThen(this.step(touchProcess), (known) => {
-      if (!known) for (const hold of [...this.holds]) hold.lose();
-    });
+  /**
+   * Once in a while: shows other containers that we live (holds that were buried all the same are
+   * lost), and frees what could not be freed when it was released, on a full disk mostly.
+   */
+  async touch(): Promise<void> {
+    if (this.holds.size === 0) return;
+    const known = await this.step(touchProcess);
+    for (const hold of [...this.holds]) {
+      if (!known) hold.lose();
+      else if (hold.isHalfReleased) await hold.release();
+    }
   }
 
   list(): Answer<readonly ListedHold[]> {

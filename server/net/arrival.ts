@@ -62,14 +62,16 @@ export class Arrival implements Pending {
   #offered: OfferedTls | undefined;
   #isSettled = false;
 
-  /** The peer must be known already: a socket that was reset has no address any more. */
+  /**
+   * The peer must be known already (a socket that was reset has no address any more), and the socket
+   * have its 'error' listener.
+   */
   constructor(socket: Socket, peer: Peer, host: ArrivalHost) {
     this.peer = peer;
     this.#socket = socket;
     this.#host = host;
     this.#hello = new ClientHelloReader(host.clientHelloBytesMax);
     this.#deadline = setTimeout(() => this.#drop('HANDSHAKE_TIMEOUT'), host.handshakeTimeoutMs);
-    socket.on('error', ignoreError);
     socket.on('close', this.#onClose);
     socket.on('data', this.#onData);
   }

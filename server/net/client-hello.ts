@@ -16,6 +16,7 @@ export interface OfferedTls {
   /** `TLSv1.3`, `TLSv1.2`…; of clients that send no list (before TLS 1.3) only the highest is known. */
   readonly versions: readonly string[];
   readonly serverName?: string;
+  /** Without the entries that are signals and no ciphers. */
   readonly cipherCount: number;
 }
 
@@ -27,6 +28,8 @@ const MESSAGE_HEADER_BYTES = 4;
 const CLIENT_HELLO = 0x01;
 const EXTENSION_SERVER_NAME = 0;
 const EXTENSION_SUPPORTED_VERSIONS = 43;
+/** Not ciphers: secure renegotiation (RFC 5746) and fallback (RFC 7507). */
+const SIGNALLING_SUITES: ReadonlySet<number> = new Set([0x00ff, 0x5600]);
 const VERSION_NAMES: ReadonlyMap<number, string> = new Map([
   [0x0300, 'SSLv3'],
   [0x0301, 'TLSv1'],
@@ -119,15 +122,15 @@ function parseBody(body: Cursor): OfferedTls {
   const highest = body.number(2);
   body.take(32);
   body.vector(1);
-  const cipherCount = body.vector(2).length / 2;
+  const suites = numbersIn(body.vector(2)).filter(isCipher);
   body.vector(1);
   const extensions = body.isAtEnd ? new Map<number, Buffer>() : parseExtensions(body.vector(2));
   const listed = extensions.get(EXTENSION_SUPPORTED_VERSIONS);
   const serverName = parseServerName(extensions.get(EXTENSION_SERVER_NAME));
-  const versions = listed === undefined ? [highest] : parseVersions(listed);
+  const versions = listed === undefined ? [highest] : numbersIn(new Cursor(listed).vector(1));
   return {
-    versions: versions.flatMap(versionName),
-    cipherCount,
+    versions: versions.filter((version) => !isReserved(version)).map(versionName),
+    cipherCount: suites.length,
     ...(serverName !== undefined && { serverName }),
   };
 }
@@ -139,18 +142,20 @@ function parseExtensions(bytes: Buffer): Map<number, Buffer> {
   return extensions;
 }
 
-function parseVersions(bytes: Buffer): number[] {
-  const list = new Cursor(new Cursor(bytes).vector(1));
-  const versions: number[] = [];
-  while (!list.isAtEnd) versions.push(list.number(2));
-  return versions;
+function numbersIn(bytes: Buffer): number[] {
+  const list = new Cursor(bytes);
+  const numbers: number[] = [];
+  while (!list.isAtEnd) numbers.push(list.number(2));
+  return numbers;
 }
 
 // Clients mix in reserved values like 0x3a3a (GREASE, RFC 8701) to keep servers tolerant.
-const versionName = (version: number): string[] => {
-  if ((version & 0x0f0f) === 0x0a0a) return [];
-  return [VERSION_NAMES.get(version) ?? `0x${version.toString(16).padStart(4, '0')}`];
-};
+const isReserved = (value: number): boolean => (value & 0x0f0f) === 0x0a0a;
+
+const isCipher = (suite: number): boolean => !isReserved(suite) && !SIGNALLING_SUITES.has(suite);
+
+const versionName = (version: number): string =>
+  VERSION_NAMES.get(version) ?? `0x${version.toString(16).padStart(4, '0')}`;
 
 // It goes into a log, so only what a host name may consist of is taken.
 function parseServerName(bytes: Buffer | undefined): string | undefined {

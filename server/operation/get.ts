@@ -2,18 +2,15 @@
 
 import { type Answer, andThen } from '../../shared/base/answer.js';
 import type { AbsentReply, GetRequest, RecordReply } from '../../shared/protocol/message.js';
-import type { LocatedRecord } from '../storage/engine.js';
 import { type OpenChannel, requireMode } from './open-channel.js';
+import { recordReply } from './read.js';
 
 const ABSENT: AbsentReply = { verb: 'absent' };
 
 export function get(channel: OpenChannel, request: GetRequest): Answer<RecordReply | AbsentReply> {
   requireMode(channel, 'get', 'input', 'update');
   const key = channel.file.searchBytes(request.key, request.value, 'eq');
-  return andThen(channel.file.stored.find(request.key, key), reply);
+  return andThen(channel.file.stored.find(request.key, key), (found) =>
+    found === undefined ? ABSENT : recordReply(channel, found),
+  );
 }
-
-const reply = (found: LocatedRecord | undefined): RecordReply | AbsentReply =>
-  found === undefined
-    ? ABSENT
-    : { verb: 'record', rfa: found.rfa, crc: found.crc, locked: false, record: found.record };

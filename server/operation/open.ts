@@ -69,8 +69,11 @@ export async function create(
 
 /** Frees all locks and the claim, then the file. Idempotent by its parts. */
 export async function close(channel: OpenChannel): Promise<void> {
-  await channel.hold.release();
-  await channel.file.close();
+  try {
+    await channel.hold.release();
+  } finally {
+    await channel.file.close();
+  }
 }
 
 const EXCLUSIVE: FileClaim = { mode: 'output', share: 'exclusive' };

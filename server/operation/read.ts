@@ -9,7 +9,14 @@ import type {
   StoredReply,
 } from '../../shared/protocol/message.js';
 import type { StoredRecord } from '../storage/engine.js';
-import { becomeCurrent, effectiveLock, leaveCurrent, locate, lockFound } from './locate.js';
+import {
+  becomeCurrent,
+  effectiveLock,
+  type Found,
+  leaveCurrent,
+  locate,
+  lockFound,
+} from './locate.js';
 import { type OpenChannel, requireMode } from './open-channel.js';
 
 /** Ends a wait for a lock early: the client cancelled, or is gone. */
@@ -21,7 +28,7 @@ export function read(
   signal: Signal,
 ): Answer<RecordReply> {
   requireMode(channel, 'read', 'input', 'update');
-  return andThen(settle(channel, request, signal), (stored) => recordReply(channel, stored));
+  return andThen(settle(channel, request, signal), ({ stored }) => recordReply(channel, stored));
 }
 
 export function find(
@@ -30,9 +37,9 @@ export function find(
   signal: Signal,
 ): Answer<StoredReply> {
   requireMode(channel, 'find', 'input', 'update');
-  return andThen(settle(channel, request, signal), (stored) => {
-    const { position } = channel;
-    if (position.kind === 'at') channel.position = { ...position, kind: 'found' };
+  return andThen(settle(channel, request, signal), ({ stored, position }) => {
+    // A record that its null key keeps out of the key of reference is not on the way of any reads.
+    if (position?.kind === 'at') channel.position = { ...position, kind: 'found' };
     const { rfa, crc } = stored;
     return { verb: 'stored', rfa, crc, locked: channel.hold.isLocked(rfa) };
   });
@@ -42,7 +49,7 @@ function settle(
   channel: OpenChannel,
   request: ReadRequest | FindRequest,
   signal: Signal,
-): Answer<StoredRecord> {
+): Answer<Found> {
   const lock = effectiveLock(channel, request.lock);
   const wait = signal === undefined ? request : { waitMs: request.waitMs, signal };
   return andThen(leaveCurrent(channel), () =>
@@ -50,7 +57,7 @@ function settle(
       lockFound(channel, lock, wait, () => locate(channel, request.target)),
       (found) => {
         becomeCurrent(channel, found, lock);
-        return found.stored;
+        return found;
       },
     ),
   );

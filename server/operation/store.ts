@@ -1,6 +1,7 @@
 // STORE and its bulk form: new records. Neither moves the position nor the current record.
 
 import { type Answer, andThen } from '../../shared/base/answer.js';
+import { isRsyndError } from '../../shared/base/error.js';
 import type {
   StoredManyReply,
   StoredReply,
@@ -15,11 +16,20 @@ export function store(channel: OpenChannel, request: StoreRequest): Answer<Store
   requireMode(channel, 'store', 'update', 'output', 'append');
   return andThen(channel.file.store(request.record), (stored) => {
     if (request.lock === 'none' || channel.lock === 'none') return storedReply(stored, false);
-    return andThen(channel.hold.lock(stored.rfa, { waitMs: 0 }), () => {
-      channel.manualLocked.add(rfaText(stored.rfa));
-      return storedReply(stored, true);
-    });
+    return lockNew(channel, stored);
   });
+}
+
+/** Somebody may have found and locked it before us. It is stored all the same, so that is no error. */
+async function lockNew(channel: OpenChannel, stored: StoredRecord): Promise<StoredReply> {
+  try {
+    await channel.hold.lock(stored.rfa, { waitMs: 0 });
+  } catch (error) {
+    if (!isRsyndError(error)) throw error;
+    return storedReply(stored, false);
+  }
+  channel.manualLocked.add(rfaText(stored.rfa));
+  return storedReply(stored, true);
 }
 
 export function storeMany(
@@ -27,11 +37,11 @@ export function storeMany(
   request: StoreManyRequest,
 ): Answer<StoredManyReply> {
   requireMode(channel, 'store', 'update', 'output', 'append');
-  return andThen(channel.file.storeMany(request.records), ({ stored, error }) =>
-    error === undefined
-      ? { verb: 'storedMany', stored }
-      : { verb: 'storedMany', stored, error: errorReply(error) },
-  );
+  return andThen(channel.file.storeMany(request.records), ({ stored, error }) => {
+    if (error === undefined) return { verb: 'storedMany', stored };
+    if (!isRsyndError(error)) throw error;
+    return { verb: 'storedMany', stored, error: errorReply(error) };
+  });
 }
 
 const storedReply = ({ rfa, crc }: StoredRecord, locked: boolean): StoredReply => ({

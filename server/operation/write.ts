@@ -31,7 +31,7 @@ function writeAt(
 ): Answer<StoredReply> {
   requireLocking(channel, 'write');
   const { rfa, crc } = splitAddress(address);
-  if (channel.hold.isLocked(rfa)) return replace(channel, rfa, crc, record);
+  if (channel.hold.isLocked(rfa)) return writeLocked(channel, rfa, crc, record);
   const changed = andThen(channel.hold.lock(rfa, { waitMs: 0 }), async () => {
     try {
       return await replace(channel, rfa, crc, record);
@@ -40,6 +40,19 @@ function writeAt(
     }
   });
   return andThen(changed, (reply) => ({ ...reply, locked: false }));
+}
+
+/** The automatic lock ends with a write of its record, however that was addressed. */
+function writeLocked(
+  channel: OpenChannel,
+  rfa: Rfa,
+  crc: number | undefined,
+  record: Uint8Array,
+): Answer<StoredReply> {
+  return andThen(replace(channel, rfa, crc, record), (reply) => {
+    const isAutomatic = channel.autoLocked?.equals(rfa) === true;
+    return isAutomatic ? andThen(freeAutomatic(channel), () => reply) : reply;
+  });
 }
 
 function replace(

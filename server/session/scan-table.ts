@@ -3,7 +3,7 @@
 // granted, and a fast one cannot starve the others.
 
 import { type Answer, isLater } from '../../shared/base/answer.js';
-import { RsyndError } from '../../shared/base/error.js';
+import { isRsyndError, RsyndError } from '../../shared/base/error.js';
 import { scansPerSessionMax, streamCreditBytesMax } from '../../shared/base/limits.js';
 import type { Reply, ScanRequest } from '../../shared/protocol/message.js';
 import { errorReply } from '../operation/error-reply.js';
@@ -28,10 +28,13 @@ interface Running {
 
 export class ScanTable {
   readonly #output: ScanOutput;
+  readonly #onUnexpected: (error: unknown) => void;
   readonly #running = new Map<number, Running>();
 
-  constructor(output: ScanOutput) {
+  /** `onUnexpected` is told of errors that are no answer to anything a client did. */
+  constructor(output: ScanOutput, onUnexpected: (error: unknown) => void) {
     this.#output = output;
+    this.#onUnexpected = onUnexpected;
   }
 
   /** ERR_CHNEXC when there are too many; and what Scan refuses. */
@@ -94,12 +97,12 @@ export class ScanTable {
     try {
       answer = running.scan.step();
     } catch (error) {
-      return this.#finish(running, errorReply(error));
+      return this.#fail(running, error);
     }
     if (!isLater(answer)) return this.#deliver(running, answer);
     answer.then(
       (step) => this.#deliver(running, step),
-      (error) => this.#finish(running, errorReply(error)),
+      (error) => this.#fail(running, error),
     );
   }
 
@@ -111,6 +114,12 @@ export class ScanTable {
     }
     if (isLast) this.#finish(running, { verb: 'end', records: running.scan.records });
     else setImmediate(() => this.#pump(running));
+  }
+
+  #fail(running: Running, error: unknown): void {
+    if (running.state === 'ended') return;
+    if (!isRsyndError(error)) this.#onUnexpected(error);
+    this.#finish(running, errorReply(error));
   }
 
   #finish(running: Running, last: Reply): void {

@@ -17,6 +17,7 @@ import { errorReply } from '../operation/error-reply.js';
 import { type Asker, close, create, open, type Services } from '../operation/open.js';
 import type { OpenChannel } from '../operation/open-channel.js';
 import { type ChannelRequest, dispatch, waitOf } from './dispatch.js';
+import { type Envelope, type Lane, makeLane } from './lane.js';
 import { ScanTable } from './scan-table.js';
 
 /** Where replies go. */
@@ -40,19 +41,6 @@ export interface SessionOptions {
   readonly heartbeatMs: number;
 }
 
-interface Envelope {
-  readonly request: Request;
-  readonly channel: number;
-  readonly id: number;
-}
-
-/** A channel number in use: its file once open, and the requests that wait their turn. */
-interface Lane {
-  channel: OpenChannel | undefined;
-  busy: boolean;
-  readonly waiting: Envelope[];
-}
-
 export class Session {
   readonly #options: SessionOptions;
   readonly #lanes = new Map<number, Lane>();
@@ -65,7 +53,7 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    this.#scans = new ScanTable(options.output);
+    this.#scans = new ScanTable(options.output, options.onUnexpected);
   }
 
   /** Requests taken and not yet answered; scans do not count. */
@@ -114,11 +102,16 @@ export class Session {
     this.#state = 'closed';
     this.#scans.close();
     for (const cancel of this.#cancels.values()) cancel.abort();
-    const channels = [...this.#lanes.values()].flatMap(({ channel }) => channel ?? []);
+    const lanes = [...this.#lanes.values()];
     this.#lanes.clear();
-    for (const channel of channels) {
-      await close(channel).catch(this.#options.onUnexpected);
-    }
+    for (const lane of lanes) lane.waiting.length = 0;
+    await Promise.all(lanes.map((lane) => this.#closeLane(lane)));
+  }
+
+  /** What is under way ends first: a change must not outlive the locks it was made under. */
+  async #closeLane(lane: Lane): Promise<void> {
+    await lane.running;
+    if (lane.channel !== undefined) await close(lane.channel).catch(this.#options.onUnexpected);
   }
 
   #enqueue(envelope: Envelope): void {
@@ -133,7 +126,7 @@ export class Session {
     const lane = this.#lanes.get(channel);
     if (lane !== undefined || request.verb !== 'open') return lane;
     if (this.#lanes.size >= channelsPerSessionMax) return undefined;
-    const made: Lane = { channel: undefined, busy: false, waiting: [] };
+    const made = makeLane();
     this.#lanes.set(channel, made);
     return made;
   }
@@ -146,14 +139,16 @@ export class Session {
       return this.#refuse(envelope, error);
     }
     if (!isLater(answer)) return this.#settle(envelope, answer);
-    if (lane !== undefined) lane.busy = true;
-    answer
+    const running = answer
       .then(
         (reply) => this.#settle(envelope, reply),
         (error) => this.#refuse(envelope, error),
       )
       .finally(() => this.#next(lane, envelope))
       .catch(this.#options.onUnexpected);
+    if (lane === undefined) return;
+    lane.busy = true;
+    lane.running = running;
   }
 
   /** Runs what waited in the lane; a lane without a file goes when nothing waits in it. */
@@ -216,9 +211,14 @@ export class Session {
     }
     const cancel = new AbortController();
     this.#cancels.set(id, cancel);
-    const answer = dispatch(channel, request, cancel.signal);
-    if (!isLater(answer)) this.#cancels.delete(id);
-    return answer;
+    let answer: Answer<Reply> | undefined;
+    try {
+      answer = dispatch(channel, request, cancel.signal);
+      return answer;
+    } finally {
+      // Answered or refused in this turn: nothing is left that could be cancelled.
+      if (!isLater(answer)) this.#cancels.delete(id);
+    }
   }
 
   #hello(request: Request): Reply {

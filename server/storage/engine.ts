@@ -171,9 +171,17 @@ export interface StoredFile {
   clear(): Answer<void>;
 
   /** Checks every index against every record, both ways. `report` gets each problem as it is found. */
-  verify(keysOf: KeysOfRecord, report: (problem: Problem) => void, progress?: Progress): Answer<VerifyReport>;
+  verify(
+    keysOf: KeysOfRecord,
+    report: (problem: Problem) => void,
+    progress?: Progress,
+  ): Answer<VerifyReport>;
   /** Makes all indexes and counters anew from the records. RFAs and the order of duplicates stay. */
-  rebuild(keysOf: KeysOfRecord, report: (problem: Problem) => void, progress?: Progress): Answer<VerifyReport>;
+  rebuild(
+    keysOf: KeysOfRecord,
+    report: (problem: Problem) => void,
+    progress?: Progress,
+  ): Answer<VerifyReport>;
 
   close(): Answer<void>;
 }

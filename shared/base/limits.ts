@@ -40,9 +40,9 @@ export const userNameBytesMax = 128;
 
 /** Connections and handshakes: server/net. A pending connection has not yet said who it is. */
 export const connectionsMax = 10_000;
-export const pendingHandshakesMax = 2048;
+export const pendingHandshakesMax = 4096;
 /** Not less than a few hundred: a whole office behind one address may reconnect at once. */
-export const pendingHandshakesPerAddressMax = 1024;
+export const pendingHandshakesPerAddressMax = 2048;
 export const handshakeTimeoutMs = 10_000;
 /** Connections the kernel holds until we accept; past it a good client waits a second to try again. */
 export const listenBacklog = 4096;
@@ -112,6 +112,8 @@ export const lockLeaseTouchMs = 5_000;
 /** The lock file of a directory: address space, processes at a time, bytes taken from the disk at once. */
 export const lockMapBytes = 256 * 1024 * 1024;
 export const lockReadersMax = 1024;
+/** Locks that one step gives back when a channel is closed. */
+export const locksFreedPerStep = 500;
 export const lockFileReserveBytes = 1024 * 1024;
 
 /** Load and unload: server/tool. One row of CSV or JSON Lines, escapes and names included. */
@@ -125,3 +127,23 @@ export const loadBatchRecordsMax = 512;
 export const loadBatchBytesMax = 4 * 1024 * 1024;
 /** Findings of verify and rebuild that are kept for the report; all are counted. */
 export const findingsKeptMax = 1000;
+
+/** Storage: server/storage. */
+/** Index bytes of one key: collated forms are up to about twice `keyBytesMax`. */
+export const indexKeyBytesMax = 600;
+/** Writes waiting for their common commit; one more and they are committed at once. */
+export const writesWaitingMax = 1024;
+/** Record bytes and index entries of one transaction: it holds up all other work while it runs. */
+export const transactionBytesMax = 4 * 1024 * 1024;
+export const transactionEntriesMax = 8192;
+/** Writes are refused while the disk has less than this, and room for the transaction, to spare. */
+export const diskReserveBytes = 8 * 1024 * 1024;
+/** Processes and snapshots reading one file at a time. */
+export const fileReadersMax = 1024;
+/** Pages of 4 KiB one block may have. */
+export const blockPagesMax = 4;
+/** A file cut off is filled up with zeros to be read; one that lacks more than this is refused. */
+export const fillUpBytesMax = 64 * 1024 * 1024;
+
+/** Log lines about refused connections; the rest of a second is counted, not written. */
+export const refusalLinesPerSecondMax = 50;

@@ -2,7 +2,7 @@
 // that says which kind of failure it was. Called at the top of every program.
 
 import { writeSync } from 'node:fs';
-import { CommanderError, type Command } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { isRsyndError } from '../base/error.js';
 import { EXIT_STATUS, type ExitStatus, exitStatusOf } from './exit-status.js';
 

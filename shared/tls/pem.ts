@@ -25,7 +25,7 @@ export interface CertificateChain {
   readonly intermediates: readonly X509Certificate[];
 }
 
-const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[ \t]*\n([\s\S]*?)\n-----END \1-----/g;
+const BLOCK = /^-----BEGIN ([A-Z0-9 ]+)-----[ \t]*\n([\s\S]*?)\n-----END \1-----/gm;
 const KEY_LABEL = /^(RSA |EC |DSA |ENCRYPTED )?PRIVATE KEY$/;
 const CERTIFICATE_LABEL = /^(X509 )?CERTIFICATE$/;
 

@@ -11,7 +11,14 @@ import type {
   ShareMode,
 } from '../../shared/protocol/message.js';
 import { compareWithSearch, ModelError, searchValue } from './key-order.js';
-import { crcOf, type ModelFile, type ModelRecord, type Observed, type Place, placeOf } from './model-file.js';
+import {
+  crcOf,
+  type ModelFile,
+  type ModelRecord,
+  type Observed,
+  type Place,
+  placeOf,
+} from './model-file.js';
 
 /** What a reply comes down to when two are compared. */
 export type Outcome =
@@ -232,13 +239,15 @@ export class ModelChannel {
 
   #next(direction: ReadDirection): ModelRecord | undefined {
     const position = this.#position;
-    const { key, kind } = position;
+    const { key } = position;
     const inOrder = this.#file.inOrder(key);
-    if (kind === 'start') return direction === 'forward' ? inOrder[0] : undefined;
-    if (kind === 'end') return direction === 'forward' ? undefined : inOrder.at(-1);
-    const side = (record: ModelRecord) =>
-      this.#file.comparePlace(key, placeOf(record, key), position.place);
-    if (kind === 'found') return inOrder.find((record) => side(record) >= 0);
+    if (!('place' in position)) {
+      const isTowards = (position.kind === 'start') === (direction === 'forward');
+      return isTowards ? inOrder.at(direction === 'forward' ? 0 : -1) : undefined;
+    }
+    const { place } = position;
+    const side = (record: ModelRecord) => this.#file.comparePlace(key, placeOf(record, key), place);
+    if (position.kind === 'found') return inOrder.find((record) => side(record) >= 0);
     if (direction === 'forward') return inOrder.find((record) => side(record) > 0);
     return inOrder.findLast((record) => side(record) < 0);
   }

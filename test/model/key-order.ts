@@ -1,8 +1,8 @@
 // How keys compare, said in values: numbers as bigints, text as strings. Written independently of the
 // product's index bytes, so that the two check each other. Used by the model of a file only.
 
-import type { KeySpec, SegmentSpec } from '../../shared/record/file-spec.js';
 import type { Match } from '../../shared/protocol/message.js';
+import type { KeySpec, SegmentSpec } from '../../shared/record/file-spec.js';
 
 /** What the model answers instead of a record; `code` is one of the product's error codes. */
 export class ModelError extends Error {

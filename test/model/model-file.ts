@@ -37,6 +37,7 @@ export class ModelFile {
   readonly deleted = new Set<string>();
   readonly #last = new Map<number, bigint>();
   #lastTime = 0n;
+  #guesses = 0;
   #stamp = 0;
 
   constructor(spec: FileSpec) {
@@ -121,11 +122,10 @@ export class ModelFile {
   /** Takes address and autokeys of a record from the file under test. */
   adopt(record: ModelRecord, { rfa, record: actual }: Observed): void {
     const bytes = Buffer.from(record.bytes);
-    for (const { offset, type } of this.#autokeys('sequence', 'timestamp', 'ctimestamp')) {
-      const number = actual.readBigInt64LE(offset);
-      bytes.writeBigInt64LE(number, offset);
-      if (type === 'sequence') this.#last.set(offset, max(this.#last.get(offset) ?? 0n, number));
-      else this.#lastTime = max(this.#lastTime, number);
+    for (const segment of this.#autokeys('sequence', 'timestamp', 'ctimestamp')) {
+      const number = actual.readBigInt64LE(segment.offset);
+      bytes.writeBigInt64LE(number, segment.offset);
+      this.#note(segment, number);
     }
     record.keys = this.spec.keys.map((key) => keyOfRecord(key, bytes));
     record.bytes = bytes;
@@ -149,18 +149,18 @@ export class ModelFile {
       ({ dups }, number) =>
         dups === 'none' &&
         keys[number] !== undefined &&
-        this.records.some((other) => other !== self && this.#isSame(number, keys[number], other.keys[number])),
+        this.records.some(
+          (other) => other !== self && this.#isSame(number, keys[number], other.keys[number]),
+        ),
     );
     if (isTaken) throw new ModelError('ERR_NODUPS');
   }
 
   #checkModifiable(record: ModelRecord, next: Buffer): void {
-    for (const [number, key] of this.spec.keys.entries()) {
-      const value = keyOfRecord(key, next);
-      if (!key.modifiable && !this.#isSame(number, value, record.keys[number])) {
-        throw new ModelError('ERR_KEYNOT');
-      }
-    }
+    const keys = this.spec.keys.map((key) => keyOfRecord(key, next));
+    const isKept = (key: KeySpec, number: number): boolean =>
+      key.modifiable || this.#isSame(number, keys[number], record.keys[number]);
+    if (!this.spec.keys.every(isKept)) throw new ModelError('ERR_KEYNOT');
   }
 
   #isSame(key: number, a: KeyValue | undefined, b: KeyValue | undefined): boolean {
@@ -171,13 +171,21 @@ export class ModelFile {
   /** Numbers and times rise, whoever made them: each is above all that were there before. */
   #fill(bytes: Buffer, { offset, type }: SegmentSpec, actual: Buffer | undefined): void {
     const last = type === 'sequence' ? (this.#last.get(offset) ?? -1n) : this.#lastTime;
-    const number = actual?.readBigInt64LE(offset) ?? last + 1n;
+    if (actual === undefined) {
+      bytes.writeBigInt64LE(last + BigInt(++this.#guesses), offset);
+      return;
+    }
+    const number = actual.readBigInt64LE(offset);
     if (number <= last && !(type !== 'sequence' && this.#isTimeOf(bytes, number))) {
       throw new ModelError(`autokey ${number} at ${offset} is not above ${last}`);
     }
-    if (type === 'sequence') this.#last.set(offset, number);
-    else this.#lastTime = max(this.#lastTime, number);
     bytes.writeBigInt64LE(number, offset);
+    this.#note({ offset, type }, number);
+  }
+
+  #note({ offset, type }: Pick<SegmentSpec, 'offset' | 'type'>, number: bigint): void {
+    if (type === 'sequence') this.#last.set(offset, max(this.#last.get(offset) ?? 0n, number));
+    else this.#lastTime = max(this.#lastTime, number);
   }
 
   /** The times of one store are the same in all its time autokeys. */

@@ -43,7 +43,7 @@ export class Cell {
     if (offset >= record.length) return undefined;
     if (this.end > record.length) {
       if (type !== 'alpha') throw fieldError(this.name, 'is cut off by the end of the record');
-      return record.latin1Slice(offset, record.length).replace(/ +$/, '');
+      return record.toString('latin1', offset).replace(/ +$/, '');
     }
     if (this.#knowsBlank && this.#isFilledWith(record, BLANK)) return null;
     if (type === 'date' && this.#isFilledWith(record, DIGIT_ZERO)) return '0';

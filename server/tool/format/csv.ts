@@ -42,13 +42,20 @@ async function* readCsv(
     skip_records_with_error: true,
     max_record_size: textRowBytesMax,
   });
-  parser.on('skip', (error: CsvError | undefined) => broken.push(brokenRow(error, parser.info.lines)));
+  parser.on('skip', (error: CsvError | undefined) =>
+    broken.push(brokenRow(error, parser.info.lines)),
+  );
   const source = Readable.from(input, { objectMode: false });
   source.on('error', (error) => parser.destroy(error));
   let columns: readonly (number | undefined)[] | undefined;
   let line = 1;
   for await (const { record, info } of source.pipe(parser) as AsyncIterable<CsvRow>) {
-    yield* broken.splice(0);
+    // The parser tells of broken rows ahead of good ones that came before them.
+    for (let next = broken[0]; next !== undefined && next.line <= line; next = broken[0]) {
+      yield next;
+      broken.shift();
+      line = next.line + 1;
+    }
     if (columns === undefined) columns = matchColumns(record, cells, overlays);
     else yield makeRow(record, line, columns, cells);
     line = info.lines + 1;
@@ -81,7 +88,8 @@ function matchColumns(
 
 function failColumn(column: string, names: readonly string[]): never {
   const near = nearestWord(column.trim().toUpperCase(), names);
-  const hint = near === undefined ? `; the fields are ${names.join(', ')}` : `, did you mean ${near}`;
+  const hint =
+    near === undefined ? `; the fields are ${names.join(', ')}` : `, did you mean ${near}`;
   throw new RsyndError('ERR_BADDATA', `column ${JSON.stringify(column)} is no field${hint}`);
 }
 

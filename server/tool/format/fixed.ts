@@ -12,8 +12,7 @@ const CARRIAGE_RETURN = 0x0d;
 const LINE_END = Buffer.from([LINE_FEED]);
 
 /** Lines of a fixed record may be short: they are padded with blanks. */
-export const fixedReader =
-  (record: RecordSpec): RowReader =>
+export const fixedReader = (record: RecordSpec): RowReader =>
   async function* read(input) {
     for await (const { line, bytes } of readLines(input, record.size)) {
       if (bytes === undefined) {

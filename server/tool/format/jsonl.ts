@@ -6,7 +6,7 @@
 import { RsyndError } from '../../../shared/base/error.js';
 import { textRowBytesMax } from '../../../shared/base/limits.js';
 import type { FileSpec } from '../../../shared/record/file-spec.js';
-import { noSuchField } from '../../../shared/record/field-codec.js';
+import { nearestWord } from '../../../shared/record/keyword.js';
 import type { Row, RowReader, RowWriter } from '../row.js';
 import { type CellValue, decodeBase64 } from './cell.js';
 import { readLines } from './line-reader.js';
@@ -110,12 +110,19 @@ class JsonRecords {
     const first = this.#firstCell.get(name);
     if (first === undefined) {
       if (this.#overlays.has(name)) return [];
-      throw noSuchField(name, this.#spec.fields);
+      throw this.#noSuchField(name);
     }
     const field = this.#cells.cells[first]?.field;
     const dimension = this.#spec.fields.find((each) => each.name === name)?.dimension ?? [];
     if (field === undefined) return [];
     return flatten(value, dimension, name).map((cell, index) => [first + index, cell] as const);
+  }
+
+  #noSuchField(name: string): RsyndError {
+    const names = [...this.#firstCell.keys()];
+    const near = nearestWord(name.toUpperCase(), names);
+    const hint = near === undefined ? '' : `, did you mean ${near}`;
+    return new RsyndError('ERR_BADDATA', `there is no field ${JSON.stringify(name)}${hint}`);
   }
 }
 

@@ -63,7 +63,9 @@ export class RecordCells {
 
   #difference(record: Buffer, again: Buffer): string {
     const changed = (cell: Cell): boolean =>
-      !record.subarray(cell.field.offset, cell.end).equals(again.subarray(cell.field.offset, cell.end));
+      !record
+        .subarray(cell.field.offset, cell.end)
+        .equals(again.subarray(cell.field.offset, cell.end));
     const cell = this.cells.find(changed);
     const where = cell === undefined ? 'bytes outside of its fields' : `bytes in ${cell.name}`;
     return `the record holds ${where} that this format would change; use --format jsonl or fixed`;

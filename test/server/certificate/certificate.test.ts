@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import t from 'tap';
 import { resolveCertificateFile } from '../../../server/certificate/certificate-file.js';
@@ -193,4 +193,21 @@ t.test('issues certificates that openssl verifies for every host', needsOpenssl,
   t.not(first.caPem, second.caPem);
   t.equal(splitPem(first.caPem).privateKeys.length, 0, 'the key of the authority is gone');
   await t.rejects(issueDevelopmentCertificate({ hosts: [] }), TypeError);
+});
+
+t.test('the commands of rsynd.pem.example make a file that loads', needsOpenssl, async (t) => {
+  const manual = readFileSync('rsynd.pem.example', 'latin1');
+  t.same(splitPem(manual), { privateKeys: [], certificates: [] }, 'the manual holds no key');
+  const dir = t.testdir();
+  const commands = [...manual.matchAll(/^# +\$ (.*)$/gm)].map(([, command = '']) => command);
+  t.ok(commands.length > 10, `${commands.length} commands run`);
+  for (const command of commands) {
+    const quicker = command.replace('rsa:3072', 'rsa:2048');
+    const run = spawnSync('sh', ['-c', quicker], { cwd: dir, encoding: 'utf8' });
+    t.equal(run.status, 0, `${command}\n${run.stderr}`);
+    if (!command.endsWith('> rsynd.pem')) continue;
+    const passphrase = passphrases({ RSYND_PASSPHRASE: 'change-this' });
+    const file = fileAt(`${dir}/rsynd.pem`);
+    t.ok(await CertificateHolder.open({ file, passphrase, level: 4 }));
+  }
 });

@@ -400,7 +400,7 @@ t.test('close() ends what is pending and leaves sessions, terminate() ends all',
   const pending = [plain(), plain(helloOf13.subarray(0, 20)), plain(helloOf13)];
   await until(() => listener.counts.pending === 3);
   listener.close();
-  await Promise.all(pending.map((client) => client.closed || once(client, 'close')));
+  await Promise.all(pending.map((client) => received(client)));
   t.equal(await echo(good, 'two'), 'two');
   const [error] = await once(plain(), 'error').catch((e) => [e]);
   t.match(error, { code: 'ECONNREFUSED' });
@@ -451,7 +451,7 @@ t.test('reads what a client offers, whole, cut anywhere and in small records', a
     [helloOf13, whole],
     [inRecordsOf(helloOf13, 50), whole],
     [inRecordsOf(helloOf13, 1), whole],
-    [helloOf11, { versions: ['TLSv1.1'], cipherCount: 3 }],
+    [helloOf11, { versions: ['TLSv1.1'], cipherCount: 2 }],
   ];
   for (const [hello, expected] of cases) {
     const atOnce = new ClientHelloReader(HELLO_MAX);
@@ -487,9 +487,10 @@ t.test('a mutated ClientHello neither throws nor grows', async (t) => {
     return name === undefined || /^[\w.-]{1,253}$/.test(name);
   });
   fc.assert(property, { numRuns: 20_000, seed });
-  const endless = new ClientHelloReader(HELLO_MAX);
-  const zeros = Buffer.concat([Buffer.from([0x16, 3, 1, 0x3f, 0xff, 1, 0, 0x3f, 0xff])]);
-  t.equal(feed(endless, [zeros, ...Array(20).fill(Buffer.alloc(1024))]), 'whole');
+  const announced = Buffer.from([0x16, 3, 1, 0x30, 0, 1, 0, 0x2f, 0xfc]);
+  const zeros = new ClientHelloReader(HELLO_MAX);
+  t.equal(feed(zeros, [announced, ...Array(12).fill(Buffer.alloc(1024))]), 'whole');
+  t.match(zeros.offered(), { versions: ['0x0000'] }, 'a version nobody knows');
   const large = new ClientHelloReader(100);
   t.equal(feed(large, [helloOf13.subarray(0, 8)]), 'more');
   t.equal(feed(large, [helloOf13.subarray(8)]), 'too large');

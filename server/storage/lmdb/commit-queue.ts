@@ -1,0 +1,169 @@
+// Group commit: all writes asked for in one turn of the event loop run in one LMDB transaction, so
+// that they share one flush to the disk (which is what a write costs). A step is answered only when
+// that transaction is on the disk.
+//
+//   ask ─▶ waiting ─▶ (end of turn) transaction ─▶ steps one by one ─▶ commit ─▶ answers
+//                                      a step that fails by itself is left out, the others go on
+//
+// A transaction that fails fails all its steps. After it no write is taken until the file is opened
+// anew, because LMDB itself is not to be trusted any more.
+
+import { statfsSync, statSync } from 'node:fs';
+import { RsyndError } from '../../../shared/base/error.js';
+import {
+  diskReserveBytes,
+  transactionBytesMax,
+  transactionEntriesMax,
+  writesWaitingMax,
+} from '../../../shared/base/limits.js';
+import { abort } from './environment.js';
+import { commitError, readError } from './lmdb-error.js';
+import type { Store } from './open-store.js';
+import { WriteTransaction } from './write-transaction.js';
+
+/** Bytes a disk can still take for the file at `path`. */
+export type FreeBytes = (path: string) => number;
+
+export const freeBytesOnDisk: FreeBytes = (path) => {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
+};
+
+interface WaitingStep {
+  run(transaction: WriteTransaction): void;
+  /** The transaction is on the disk: gives the answer. */
+  settle(): void;
+  fail(error: unknown): void;
+}
+
+export class CommitQueue {
+  readonly #freeBytes: FreeBytes;
+  #store: Store;
+  #waiting: WaitingStep[] = [];
+  #isScheduled = false;
+  #refusal: RsyndError | undefined;
+
+  constructor(store: Store, freeBytes: FreeBytes) {
+    this.#store = store;
+    this.#freeBytes = freeBytes;
+  }
+
+  /** Runs `step` in the next transaction; answers when it is on the disk. */
+  ask<T>(step: (transaction: WriteTransaction) => T): Promise<T> {
+    if (this.#refusal !== undefined) return Promise.reject(this.#refusal);
+    return new Promise<T>((resolve, reject) => {
+      const fail = (error: unknown): void => reject(readError(this.#store.layout, error));
+      this.#waiting.push(waitingStep(step, resolve, fail));
+      if (this.#waiting.length >= writesWaitingMax) this.flush();
+      else this.#schedule();
+    });
+  }
+
+  /** Commits all that waits, at once. */
+  flush(): void {
+    while (this.#waiting.length > 0) this.#runTransaction();
+  }
+
+  /** Refuses all writes from now on, with this error; undefined takes them again. */
+  refuse(error: RsyndError | undefined): void {
+    this.#refusal = error;
+  }
+
+  /** Goes on with another store of the same file. Nothing may be waiting. */
+  replaceStore(store: Store): void {
+    this.#store = store;
+  }
+
+  /**
+   * A transaction of its own for what is no step on records, such as the header. Waiting steps come
+   * first. ERR_NOSPAC, ERR_IOFAIL.
+   */
+  runAlone(step: () => void): void {
+    this.flush();
+    if (this.#refusal !== undefined) throw this.#refusal;
+    this.#requireSpace(0);
+    try {
+      this.#store.environment.transact(step);
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.flush();
+    });
+  }
+
+  #runTransaction(): void {
+    const group: WaitingStep[] = [];
+    try {
+      if (this.#refusal !== undefined) throw this.#refusal;
+      this.#store.environment.transact(() => this.#runGroup(group));
+    } catch (error) {
+      const failure = error === this.#refusal ? error : this.#failed(error);
+      const unasked = group.length === 0 ? this.#waiting.splice(0) : [];
+      for (const step of [...group, ...unasked]) step.fail(failure);
+      return;
+    }
+    for (const step of group) step.settle();
+  }
+
+  /** Moves steps from the queue into `group` and runs them, as many as one transaction may hold. */
+  #runGroup(group: WaitingStep[]): unknown {
+    const transaction = new WriteTransaction(this.#store, statSync(this.#store.layout.path).size);
+    while (!isFull(transaction)) {
+      const step = this.#waiting.shift();
+      if (step === undefined) break;
+      group.push(step);
+      step.run(transaction);
+    }
+    if (!transaction.isChanged) return abort;
+    this.#requireSpace(transaction.diskBytes + 3 * transaction.recordBytes);
+    transaction.finish();
+    return undefined;
+  }
+
+  #requireSpace(bytes: number): void {
+    const { path, name } = this.#store.layout;
+    const free = this.#freeBytes(path);
+    if (free >= diskReserveBytes + bytes) return;
+    const why = `the disk of ${name} has ${Math.floor(free / 1024)} KB left; free some and try again`;
+    throw new RsyndError('ERR_NOSPAC', why, { file: name });
+  }
+
+  /** Refusals of ours (no space, damaged counters) leave the file usable, errors of LMDB do not. */
+  #failed(error: unknown): RsyndError {
+    const failure = commitError(this.#store.layout, error);
+    if (failure !== error) this.#refusal = failure;
+    return failure;
+  }
+}
+
+/** True when a transaction holds as much as it may. */
+export const isFull = (transaction: WriteTransaction): boolean =>
+  transaction.recordBytes >= transactionBytesMax || transaction.entries >= transactionEntriesMax;
+
+function waitingStep<T>(
+  step: (transaction: WriteTransaction) => T,
+  resolve: (value: T) => void,
+  reject: (error: unknown) => void,
+): WaitingStep {
+  let settle = (): void => undefined;
+  return {
+    run(transaction) {
+      try {
+        const value = step(transaction);
+        settle = () => resolve(value);
+      } catch (error) {
+        if (transaction.isChanging) throw error;
+        settle = () => reject(error);
+      }
+    },
+    settle: () => settle(),
+    fail: reject,
+  };
+}

@@ -1,0 +1,214 @@
+// One LMDB file and its databases: the only place that knows lmdb-js. It turns block numbers and
+// addresses into keys without allocating, and sees to it that reads are fresh.
+//
+// Traps kept in here, each found the hard way by others: never `useWritemap` (a full disk kills the
+// process), never `encryptionKey` (neither safe nor readable again), `start` and `end` always given
+// (else a default start skips keys), and the buffer of getBinaryFast is one shared buffer that lies
+// about its length: see `shared`.
+
+import { ABORT, open as openLmdb } from 'lmdb';
+import { fileReadersMax, keysPerFileMax } from '../../../shared/base/limits.js';
+import type { Direction } from '../engine.js';
+import type { PlaceRange } from '../place.js';
+import {
+  ADDRESS_BYTES,
+  BLOCK_NUMBER_BYTES,
+  indexTableName,
+  TABLE_BLOCKS,
+  TABLE_FREE,
+  TABLE_HEADER,
+  TABLE_LARGE,
+} from './format.js';
+
+/** A read transaction held over several calls: all see the same state of the file. */
+export interface Snapshot {
+  done(): void;
+}
+
+export interface ReadOptions {
+  readonly transaction: Snapshot;
+}
+
+interface RangeOptions<K> {
+  readonly start: K | undefined;
+  readonly end: K | undefined;
+  readonly reverse?: boolean;
+  readonly exclusiveStart?: boolean;
+  readonly inclusiveEnd?: boolean;
+  readonly limit?: number;
+  readonly transaction?: Snapshot;
+}
+
+/** What we use of a database of lmdb-js. Writes are for inside a transaction only. */
+export interface Table<K, V> {
+  get(key: K, options?: ReadOptions): V | undefined;
+  /** The value in the shared buffer of lmdb-js: good until the next read of any file. */
+  getBinaryFast(key: K, options?: ReadOptions): Buffer | undefined;
+  getRange(options: RangeOptions<K>): Iterable<{ key: K; value: V }>;
+  getKeys(options: RangeOptions<K>): Iterable<K>;
+  /** Entries, counted without looking at them. */
+  getCount(options: RangeOptions<K>): number;
+  put(key: K, value: V): unknown;
+  remove(key: K): unknown;
+  /** Removes all entries; inside a transaction it is part of it. */
+  clearSync(): void;
+  getStats(): { readonly treeDepth: number };
+}
+
+interface RootTable extends Table<Uint8Array, Buffer> {
+  openDB(options: Record<string, unknown>): unknown;
+  transactionSync<T>(step: () => T): T;
+  resetReadTxn(): void;
+  useReadTransaction(): Snapshot;
+  readerCheck(): number;
+  close(): Promise<void>;
+}
+
+export interface EnvironmentOptions {
+  /** Makes the databases that are not there. */
+  readonly create: boolean;
+  /** Leaves flushing to the caller; for files nobody has seen yet. */
+  readonly noSync?: boolean;
+}
+
+/** Databases of one file, besides room for the unnamed one. */
+const databasesMax = keysPerFileMax + 8;
+
+export class Environment {
+  readonly #root: RootTable;
+  readonly #create: boolean;
+  #isFresh = false;
+  #view: Buffer = Buffer.alloc(0);
+
+  readonly header: Table<Uint8Array, Buffer> | undefined;
+  readonly blocks: Table<number, Buffer> | undefined;
+  /** By address. */
+  readonly large: Table<number, Buffer> | undefined;
+  readonly free: Table<number, Buffer> | undefined;
+
+  constructor(path: string, { create, noSync = false }: EnvironmentOptions) {
+    this.#create = create;
+    this.#root = openLmdb({
+      path,
+      noSubdir: true,
+      maxDbs: databasesMax,
+      maxReaders: fileReadersMax,
+      keyEncoding: 'binary',
+      encoding: 'binary',
+      overlappingSync: false,
+      noSync,
+    }) as unknown as RootTable;
+    this.#root.readerCheck();
+    this.header = this.#table(TABLE_HEADER, { keyEncoding: 'binary', encoding: 'binary' });
+    this.blocks = this.#table(TABLE_BLOCKS, {
+      keyEncoder: numberKey(BLOCK_NUMBER_BYTES),
+      encoder: bytesAsTheyAre,
+    });
+    this.large = this.#table(TABLE_LARGE, {
+      keyEncoder: numberKey(ADDRESS_BYTES),
+      encoding: 'binary',
+    });
+    this.free = this.#table(TABLE_FREE, {
+      keyEncoder: numberKey(BLOCK_NUMBER_BYTES),
+      encoding: 'binary',
+    });
+  }
+
+  /** The index of a key: place to address. Undefined when it is missing and not to be made. */
+  index(key: number): Table<Uint8Array, number> | undefined {
+    return this.#table(indexTableName(key), { keyEncoder: bytesKey, encoder: addressValue() });
+  }
+
+  /**
+   * To be called before each read. The state of the file is taken anew once in a turn: what this
+   * process commits shows at once in any case, what others commit in the next turn.
+   */
+  refresh(): void {
+    if (this.#isFresh) return;
+    this.#isFresh = true;
+    this.#root.resetReadTxn();
+    setImmediate(() => {
+      this.#isFresh = false;
+    });
+  }
+
+  /** One state of the file for a longer walk. The caller calls `done`, soon: it holds up reuse of pages. */
+  snapshot(): Snapshot {
+    this.refresh();
+    return this.#root.useReadTransaction();
+  }
+
+  /** Runs `step` as one transaction; `ABORT` from it, or a throw, leaves no trace. */
+  transact(step: () => unknown): void {
+    this.#root.transactionSync(step);
+  }
+
+  /** A real view of the first `length` bytes of what getBinaryFast gave; good until the next read. */
+  shared(bytes: Buffer, length: number): Buffer {
+    if (this.#view.buffer !== bytes.buffer || this.#view.length !== length) {
+      this.#view = Buffer.from(bytes.buffer, bytes.byteOffset, length);
+    }
+    return this.#view;
+  }
+
+  close(): Promise<void> {
+    return this.#root.close();
+  }
+
+  #table<K, V>(name: string, options: object): Table<K, V> | undefined {
+    const table = this.#root.openDB({ name, create: this.#create, ...options });
+    return table as Table<K, V> | undefined;
+  }
+}
+
+/** Returned from a transaction to undo it. */
+export const abort: unknown = ABORT;
+
+/** LMDB's way to walk a range of places. */
+export function placeRange(range: PlaceRange, direction: Direction): RangeOptions<Uint8Array> {
+  return direction === 'forward'
+    ? { start: range.least, end: range.limit }
+    : {
+        start: range.limit,
+        end: range.least,
+        reverse: true,
+        exclusiveStart: true,
+        inclusiveEnd: true,
+      };
+}
+
+const numberKey = (width: number) => ({
+  writeKey: (key: number, target: Buffer, start: number): number =>
+    target.writeUIntBE(key, start, width),
+  readKey: (source: Buffer, start: number): number => source.readUIntBE(start, width),
+});
+
+const bytesKey = {
+  writeKey(key: Uint8Array, target: Buffer, start: number): number {
+    target.set(key, start);
+    return start + key.length;
+  },
+  readKey(source: Buffer, start: number, end: number): Buffer {
+    const key = Buffer.allocUnsafe(end - start);
+    source.copy(key, 0, start, end);
+    return key;
+  },
+};
+
+/** Values are left in the shared buffer, so that a walk over blocks copies each but once. */
+const bytesAsTheyAre = {
+  encode: (value: Buffer): Buffer => value,
+  decode: (bytes: Buffer): Buffer => bytes,
+};
+
+/** Addresses are numbers in memory: block × 256 + slot. */
+function addressValue() {
+  const written = Buffer.allocUnsafeSlow(ADDRESS_BYTES);
+  return {
+    encode(address: number): Buffer {
+      written.writeUIntBE(address, 0, ADDRESS_BYTES);
+      return written;
+    },
+    decode: (bytes: Buffer): number => bytes.readUIntBE(0, ADDRESS_BYTES),
+  };
+}

@@ -1,0 +1,160 @@
+// Files on LMDB: one ISAM file is one LMDB file (README.md). Makes, opens and deletes them, and keeps
+// one handle per real path however many open it.
+
+import {
+  accessSync,
+  constants,
+  existsSync,
+  linkSync,
+  realpathSync,
+  renameSync,
+  statSync,
+} from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { RsyndError } from '../../../shared/base/error.js';
+import { diskReserveBytes } from '../../../shared/base/limits.js';
+import type { FileSpec } from '../../../shared/record/file-spec.js';
+import type { StorageEngine, StoredFile } from '../engine.js';
+import { fileExists, fileIsOpen, fileNotFound } from '../storage-error.js';
+import { type FreeBytes, freeBytesOnDisk } from './commit-queue.js';
+import { encodeCounters, newCounters } from './counters.js';
+import { encodeDefinition } from './definition-entry.js';
+import { syncDirectory } from './flush.js';
+import { chooseBlockBytes } from './layout.js';
+import { LmdbFile } from './lmdb-file.js';
+import { admitFile, requireLmdbFile } from './meta-page.js';
+import { countersKey, definitionKey, makeStore, openStore } from './open-store.js';
+import { removeFile } from './paths.js';
+
+export interface LmdbEngineOptions {
+  /** Says how much the disk of a file can still take. @default what the system says */
+  readonly freeBytes?: FreeBytes;
+}
+
+/** The engine of production. Reads answer in the same turn, writes when they are on the disk. */
+export function createLmdbEngine(options: LmdbEngineOptions = {}): StorageEngine {
+  return new LmdbEngine(options.freeBytes ?? freeBytesOnDisk);
+}
+
+class LmdbEngine implements StorageEngine {
+  readonly name = 'lmdb';
+  readonly #freeBytes: FreeBytes;
+  readonly #open = new Map<string, LmdbFile>();
+
+  constructor(freeBytes: FreeBytes) {
+    this.#freeBytes = freeBytes;
+  }
+
+  async create(path: string, spec: FileSpec): Promise<void> {
+    if (existsSync(path)) throw fileExists(path);
+    if (!existsSync(dirname(path))) throw fileNotFound(path);
+    requireWritable(dirname(path));
+    this.#requireSpace(path);
+    // Made under another name first, so that nobody ever sees half a file.
+    const making = `${path}.create-${process.pid}`;
+    removeFile(making);
+    try {
+      await makeEmpty(making, spec);
+      moveIntoPlace(making, path);
+    } finally {
+      removeFile(making);
+    }
+    syncDirectory(path);
+  }
+
+  open(path: string): StoredFile {
+    const real = realPath(path);
+    const known = this.#open.get(real);
+    if (known !== undefined) return known.attach();
+    const name = basename(real);
+    if (!statSync(real).isFile()) throw notAFile(name);
+    requireWritable(real);
+    admitFile(real, name);
+    const store = openStore(real, name);
+    const file = new LmdbFile(store, this.#freeBytes, () => this.#open.delete(real));
+    this.#open.set(real, file);
+    return file.attach();
+  }
+
+  exists(path: string): boolean {
+    return existsSync(path);
+  }
+
+  remove(path: string): void {
+    const real = realPath(path);
+    if (this.#open.has(real)) throw fileIsOpen(path);
+    if (!statSync(real).isFile()) throw notAFile(basename(real));
+    requireWritable(dirname(real));
+    requireLmdbFile(real, basename(real));
+    removeFile(real);
+    syncDirectory(real);
+  }
+
+  /** Closes all files, whoever has them open. */
+  async close(): Promise<void> {
+    for (const file of [...this.#open.values()]) await file.detachAll();
+  }
+
+  #requireSpace(path: string): void {
+    if (this.#freeBytes(dirname(path)) >= diskReserveBytes) return;
+    const file = basename(path);
+    throw new RsyndError('ERR_NOSPAC', `the disk has no room for ${file}; free some`, { file });
+  }
+}
+
+async function makeEmpty(path: string, spec: FileSpec): Promise<void> {
+  const definition = { spec, blockBytes: chooseBlockBytes(spec) };
+  const store = makeStore(path, definition);
+  try {
+    store.environment.transact(() => {
+      store.header.put(definitionKey(), encodeDefinition(definition));
+      store.header.put(countersKey(), encodeCounters(newCounters()));
+    });
+  } finally {
+    await store.close();
+  }
+}
+
+/** Gives the file its name, but never that of another file. */
+function moveIntoPlace(making: string, path: string): void {
+  try {
+    linkSync(making, path);
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'EEXIST' || existsSync(path)) throw fileExists(path);
+    // File systems without hard links: a rename, which could only lose a race for the name.
+    renameSync(making, path);
+  }
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'EACCES') throw isProtected(path, error);
+    throw fileNotFound(path, error);
+  }
+}
+
+/** Also to read a file LMDB must write: its table of readers stands beside it. */
+function requireWritable(path: string): void {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+  } catch (error) {
+    throw isProtected(path, error);
+  }
+}
+
+function isProtected(path: string, cause: unknown): RsyndError {
+  const file = basename(path);
+  const why = `${file} may not be read and written by this process; check its owner and mode`;
+  return new RsyndError('ERR_PROTEC', why, { file, cause });
+}
+
+function notAFile(file: string): RsyndError {
+  return new RsyndError('ERR_NOTISM', `${file} is no regular file`, { file });
+}
+
+const codeOf = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : undefined;

@@ -1,0 +1,292 @@
+// One open file on LMDB: reads at once, writes through the commit queue. All openers of a path in
+// this process share one of these; engine.ts says what each call must do.
+
+import { statSync } from 'node:fs';
+import { RsyndError } from '../../../shared/base/error.js';
+import type { FileSpec } from '../../../shared/record/file-spec.js';
+import type { Rfa } from '../../../shared/record/rfa.js';
+import type {
+  ChangeOutcome,
+  Direction,
+  Edge,
+  FileFacts,
+  KeysOfRecord,
+  LocatedRecord,
+  Problem,
+  Progress,
+  RecordChange,
+  RecordDraft,
+  RecordRemoval,
+  ScanCursor,
+  ScanVisitor,
+  StoredFile,
+  StoredRecord,
+  VerifyReport,
+} from '../engine.js';
+import { farEdge, INSERTION_BYTES, makePlace, rangeBetween } from '../place.js';
+import { checkEdge, checkSameLayout, isClosed } from '../storage-error.js';
+import { addressToRfa, rfaToAddress } from './address.js';
+import { CommitQueue, type FreeBytes, isFull } from './commit-queue.js';
+import { encodeDefinition } from './definition-entry.js';
+import { placeRange } from './environment.js';
+import { damaged, readError } from './lmdb-error.js';
+import { definitionKey, type Store } from './open-store.js';
+import { rebuildStore } from './rebuild.js';
+import { danglingEntry, readInsertion, readRecord } from './record-reader.js';
+import { scanIndex, scanStored } from './scan.js';
+import { verifyStore } from './verify.js';
+import type { WriteTransaction } from './write-transaction.js';
+
+export class LmdbFile implements StoredFile {
+  readonly #path: string;
+  readonly #freeBytes: FreeBytes;
+  readonly #queue: CommitQueue;
+  readonly #closed: () => void;
+  #store: Store;
+  #openers = 0;
+
+  /** `closed` is called once, when the last opener is gone. */
+  constructor(store: Store, freeBytes: FreeBytes, closed: () => void) {
+    this.#path = store.layout.path;
+    this.#store = store;
+    this.#freeBytes = freeBytes;
+    this.#queue = new CommitQueue(store, freeBytes);
+    this.#closed = closed;
+  }
+
+  get spec(): FileSpec {
+    return this.#store.spec;
+  }
+
+  /** One more opener. */
+  attach(): this {
+    if (this.#openers > 0) this.#store.reload();
+    this.#openers++;
+    return this;
+  }
+
+  facts(): FileFacts {
+    return this.#read((store) => {
+      const counters = store.counters();
+      if (counters === undefined) throw damaged(store.layout, 'its counters are damaged');
+      return {
+        records: counters.records,
+        bytes: statSync(this.#path).size,
+        depths: store.layout.indexes.map(({ number }) => store.index(number).getStats().treeDepth),
+      };
+    });
+  }
+
+  seek(key: number, edge: Edge, direction: Direction): LocatedRecord | undefined {
+    checkEdge(edge);
+    return this.#read((store) => {
+      const range = rangeBetween(edge, farEdge(direction), direction);
+      if (range === undefined) return undefined;
+      const bounds = { ...placeRange(range, direction), limit: 1 };
+      for (const { key: place, value: address } of store.index(key).getRange(bounds)) {
+        return locate(store, key, Buffer.from(place), address);
+      }
+      return undefined;
+    });
+  }
+
+  find(key: number, value: Uint8Array): LocatedRecord | undefined {
+    return this.#read((store) => {
+      if (store.indexLayout(key).dups !== 'none') return findFirst(store, key, value);
+      if (value.length === 0) return undefined;
+      const address = store.index(key).get(value);
+      return address === undefined ? undefined : locate(store, key, Buffer.from(value), address);
+    });
+  }
+
+  fetch(rfa: Rfa): StoredRecord | 'deleted' | 'invalid' {
+    return this.#read((store) => {
+      const address = rfaToAddress(rfa);
+      const found = readRecord(store, address);
+      if (typeof found === 'string') return found;
+      return { rfa: addressToRfa(address), record: found.record, crc: found.crc };
+    });
+  }
+
+  placeOf(key: number, rfa: Rfa, value: Uint8Array | undefined): Buffer | undefined {
+    return this.#read((store) => {
+      const { dups } = store.indexLayout(key);
+      if (value === undefined) return undefined;
+      const address = rfaToAddress(rfa);
+      if (dups === 'none') {
+        return store.index(key).get(value) === address ? Buffer.from(value) : undefined;
+      }
+      const insertion = readInsertion(store, key, address);
+      return insertion === undefined ? undefined : makePlace(dups, value, insertion);
+    });
+  }
+
+  insert(draft: RecordDraft): Promise<StoredRecord> {
+    return this.#write((transaction) => transaction.insert(draft));
+  }
+
+  async insertMany(drafts: readonly RecordDraft[]): Promise<{ stored: number; error?: unknown }> {
+    let stored = 0;
+    try {
+      while (stored < drafts.length) {
+        const run = await this.#write((transaction) => insertRun(transaction, drafts, stored));
+        stored = run.stored;
+        if (run.failed) return { stored, error: run.error };
+      }
+      return { stored };
+    } catch (error) {
+      return { stored, error };
+    }
+  }
+
+  update(change: RecordChange): Promise<ChangeOutcome> {
+    return this.#write((transaction) => transaction.update(change));
+  }
+
+  remove(removal: RecordRemoval): Promise<ChangeOutcome> {
+    return this.#write((transaction) => transaction.remove(removal));
+  }
+
+  scan(cursor: ScanCursor, visit: ScanVisitor, recordsMax: number): 'more' | 'end' {
+    if (cursor.order === 'stored') {
+      return this.#read((store) => scanStored(store, cursor, visit, recordsMax));
+    }
+    const { order } = cursor;
+    checkEdge(cursor.from);
+    checkEdge(cursor.until);
+    return this.#read((store) => scanIndex(store, order, cursor, visit, recordsMax));
+  }
+
+  setSpec(spec: FileSpec): void {
+    const store = this.#opened();
+    checkSameLayout(store.spec, spec);
+    const { blockBytes } = store.layout;
+    this.#queue.runAlone(() => {
+      store.header.put(definitionKey(), encodeDefinition({ spec, blockBytes }));
+    });
+    store.spec = spec;
+  }
+
+  clear(): Promise<void> {
+    return this.#write((transaction) => transaction.clear());
+  }
+
+  async verify(
+    keysOf: KeysOfRecord,
+    report: (problem: Problem) => void,
+    progress: Progress = () => undefined,
+  ): Promise<VerifyReport> {
+    const store = this.#opened();
+    this.#queue.flush();
+    try {
+      return await verifyStore(store, { keysOf, report, progress });
+    } catch (error) {
+      throw readError(store.layout, error);
+    }
+  }
+
+  async rebuild(
+    keysOf: KeysOfRecord,
+    report: (problem: Problem) => void,
+    progress: Progress = () => undefined,
+  ): Promise<VerifyReport> {
+    const old = this.#opened();
+    this.#queue.flush();
+    this.#queue.refuse(isRebuilding(old));
+    try {
+      const rebuilt = await rebuildStore(old, { keysOf, report, progress }, this.#freeBytes);
+      this.#store = rebuilt.store;
+      this.#queue.replaceStore(rebuilt.store);
+      await old.close();
+      return rebuilt.report;
+    } finally {
+      this.#queue.refuse(undefined);
+    }
+  }
+
+  /** The last opener's close commits what waits and closes the file. */
+  close(): void | Promise<void> {
+    if (this.#openers === 0) return;
+    this.#openers--;
+    if (this.#openers > 0) return;
+    this.#queue.flush();
+    this.#closed();
+    return this.#store.close();
+  }
+
+  /** Closes for all openers, when the engine closes. */
+  detachAll(): void | Promise<void> {
+    this.#openers = Math.min(this.#openers, 1);
+    return this.close();
+  }
+
+  #opened(): Store {
+    if (this.#openers === 0) throw isClosed(this.#path);
+    return this.#store;
+  }
+
+  #read<T>(step: (store: Store) => T): T {
+    const store = this.#opened();
+    store.environment.refresh();
+    try {
+      return step(store);
+    } catch (error) {
+      throw readError(store.layout, error);
+    }
+  }
+
+  #write<T>(step: (transaction: WriteTransaction) => T): Promise<T> {
+    this.#opened();
+    return this.#queue.ask(step);
+  }
+}
+
+function locate(store: Store, key: number, place: Buffer, address: number): LocatedRecord {
+  const found = readRecord(store, address);
+  if (typeof found === 'string') throw danglingEntry(store, key, address);
+  return { rfa: addressToRfa(address), record: found.record, crc: found.crc, place };
+}
+
+/** The first of the duplicates of `value`: their places are `value` and an insertion number. */
+function findFirst(store: Store, key: number, value: Uint8Array): LocatedRecord | undefined {
+  const length = value.length + INSERTION_BYTES;
+  const range = { start: value, end: undefined, limit: 1 };
+  for (const { key: place, value: address } of store.index(key).getRange(range)) {
+    const isEqual =
+      place.length === length && Buffer.compare(place.subarray(0, value.length), value) === 0;
+    return isEqual ? locate(store, key, Buffer.from(place), address) : undefined;
+  }
+  return undefined;
+}
+
+interface InsertRun {
+  /** Drafts stored so far, from the first. */
+  readonly stored: number;
+  readonly failed: boolean;
+  readonly error?: unknown;
+}
+
+/** Inserts drafts from `from` on, as many as the transaction holds. */
+function insertRun(
+  transaction: WriteTransaction,
+  drafts: readonly RecordDraft[],
+  from: number,
+): InsertRun {
+  let stored = from;
+  for (const draft of drafts.slice(from)) {
+    try {
+      transaction.insert(draft);
+    } catch (error) {
+      if (transaction.isChanging) throw error;
+      return { stored, failed: true, error };
+    }
+    stored++;
+    if (isFull(transaction)) break;
+  }
+  return { stored, failed: false };
+}
+
+function isRebuilding({ layout: { name } }: Store): RsyndError {
+  const why = `${name} is being rebuilt; wait until that is done`;
+  return new RsyndError('ERR_FINUSE', why, { file: name });
+}

@@ -1,0 +1,116 @@
+// Finds records by address: one get of the block, one look into its directory, one copy of the record.
+// Used by every read and by verify. Each record is checked against its CRC before it is given out.
+
+import { recordCrc } from '../../../shared/record/rfa.js';
+import { addressBlock, addressSlot, addressText } from './address.js';
+import {
+  insertionNumber,
+  isLarge,
+  isSlotPlausible,
+  slotCount,
+  slotLength,
+  slotStart,
+  storedCrc,
+} from './block-reader.js';
+import type { ReadOptions } from './environment.js';
+import { damaged } from './lmdb-error.js';
+import type { Store } from './open-store.js';
+
+/** A record by address; `record` is a copy. */
+export interface FoundRecord {
+  readonly record: Buffer;
+  readonly crc: number;
+}
+
+/**
+ * The block, in the shared buffer: good until the next read of any file. Undefined when there is
+ * none; ERR_DAMAGED when it has not the length of a block.
+ */
+export function readBlock(store: Store, block: number, options?: ReadOptions): Buffer | undefined {
+  const bytes = store.blocks.getBinaryFast(block, options);
+  if (bytes === undefined) return undefined;
+  const { blockBytes } = store.layout;
+  if (bytes.length !== blockBytes) throw damaged(store.layout, `block ${block} is unreadable`);
+  return store.environment.shared(bytes, blockBytes);
+}
+
+/** The record at an address. ERR_DAMAGED when its bytes are not those that were stored. */
+export function readRecord(
+  store: Store,
+  address: number,
+  options?: ReadOptions,
+): FoundRecord | 'deleted' | 'invalid' {
+  const block = readBlock(store, addressBlock(address), options);
+  if (block === undefined) return wasUsed(store, addressBlock(address)) ? 'deleted' : 'invalid';
+  const slot = addressSlot(address);
+  if (slot >= slotCount(block)) return 'invalid';
+  if (slotStart(block, slot) === 0) return 'deleted';
+  return recordOfSlot(store, block, address, options);
+}
+
+/** The record of a used slot, copied and checked. */
+export function recordOfSlot(
+  store: Store,
+  block: Buffer,
+  address: number,
+  options?: ReadOptions,
+): FoundRecord {
+  const slot = addressSlot(address);
+  const { overheadBytes } = store.layout;
+  if (!isSlotPlausible(block, slot, overheadBytes)) throw badRecord(store, address);
+  const start = slotStart(block, slot);
+  const crc = storedCrc(block, start);
+  const record = isLarge(block, slot)
+    ? readLarge(store, address, options)
+    : copyOf(block, start + overheadBytes, start + slotLength(block, slot));
+  if (recordCrc(record) !== crc) throw badRecord(store, address);
+  return { record, crc };
+}
+
+/** Insertion number by which the record stands in index `key`; undefined when there is no record. */
+export function readInsertion(store: Store, key: number, address: number): number | undefined {
+  const block = readBlock(store, addressBlock(address));
+  const slot = addressSlot(address);
+  if (block === undefined || slot >= slotCount(block)) return undefined;
+  const start = slotStart(block, slot);
+  if (start === 0) return undefined;
+  return insertionOfSlot(store, block, key, address);
+}
+
+/** The same for a used slot of a block at hand; 0 for a unique key. */
+export function insertionOfSlot(store: Store, block: Buffer, key: number, address: number): number {
+  const { dups, ordinal } = store.indexLayout(key);
+  if (dups === 'none') return 0;
+  const slot = addressSlot(address);
+  if (!isSlotPlausible(block, slot, store.layout.overheadBytes)) throw badRecord(store, address);
+  return insertionNumber(block, slotStart(block, slot), ordinal);
+}
+
+export const badRecord = (store: Store, address: number): Error =>
+  damaged(
+    store.layout,
+    `the record at RFA ${addressText(address)} does not agree with its checksum`,
+  );
+
+export const danglingEntry = (store: Store, key: number, address: number): Error =>
+  damaged(
+    store.layout,
+    `the index of key ${key} leads to RFA ${addressText(address)}, where no record is`,
+  );
+
+export function readLarge(store: Store, address: number, options?: ReadOptions): Buffer {
+  const bytes = store.large.getBinaryFast(address, options);
+  if (bytes === undefined) throw badRecord(store, address);
+  return Buffer.from(store.environment.shared(bytes, bytes.length));
+}
+
+function copyOf(block: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafe(end - start);
+  block.copy(copy, 0, start, end);
+  return copy;
+}
+
+function wasUsed(store: Store, block: number): boolean {
+  const counters = store.counters();
+  return counters !== undefined && block > 0 && block < counters.nextBlock;
+}

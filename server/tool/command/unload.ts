@@ -1,0 +1,120 @@
+// `isutl unload`: writes the records of a file as text.
+
+import { createWriteStream } from 'node:fs';
+import { realpath } from 'node:fs/promises';
+import { Readable, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Command } from 'commander';
+import { RsyndError } from '../../../shared/base/error.js';
+import { EXIT_STATUS } from '../../../shared/cli/exit-status.js';
+import type { IsamFile } from '../../isam/isam-file.js';
+import { fileProblem } from '../file-problem.js';
+import { createWriter } from '../formats.js';
+import { type OpenFile, READING } from '../local-files.js';
+import { printTotals } from '../print-totals.js';
+import type { Tool } from '../tool.js';
+import { Unload, type UnloadReport } from '../unload.js';
+import { addFormatOptions, type FormatOptions } from './format-options.js';
+
+const STANDARD_OUTPUT = '-';
+
+interface UnloadCommandOptions extends FormatOptions {
+  readonly key?: string;
+}
+
+export function addUnload(program: Command, tool: Tool): void {
+  const command = program
+    .command('unload')
+    .description('write the records of a file as text')
+    .argument('<file>', 'record file')
+    .argument('[output]', 'text file, - for standard output', STANDARD_OUTPUT)
+    .option('--key <key>', 'order by this key, number or name (default: as stored)');
+  addFormatOptions(command).action((file: string, output: string, options: UnloadCommandOptions) =>
+    unload(tool, file, output, options),
+  );
+}
+
+async function unload(
+  tool: Tool,
+  name: string,
+  output: string,
+  options: UnloadCommandOptions,
+): Promise<void> {
+  const files = await tool.files();
+  const report = await files.with(name, READING, 'records', (open) =>
+    writeRecords(tool, open, output, options),
+  );
+  printReport(tool, name, report, output === STANDARD_OUTPUT ? 'stderr' : 'stdout');
+}
+
+async function writeRecords(
+  tool: Tool,
+  { file, path }: OpenFile,
+  output: string,
+  options: UnloadCommandOptions,
+): Promise<UnloadReport> {
+  const order = orderOf(file, options.key);
+  const writer = createWriter(file.spec, options);
+  const { records } = await file.stored.facts();
+  await refuseSameFile(path, output);
+  const progress = tool.progress(`unload ${file.name}`);
+  const work = new Unload(file.scanRecords(order), file.spec, writer, {
+    badRowsMax: options.maxErrors,
+    onProgress: (done) => progress.update(done, records),
+  });
+  try {
+    await writeOut(tool, Readable.from(work.pieces()), output);
+    return work.report();
+  } catch (error) {
+    throw fileProblem(error, output);
+  } finally {
+    progress.stop();
+  }
+}
+
+function orderOf({ spec, name }: IsamFile, key: string | undefined): number | 'stored' {
+  if (key === undefined) return 'stored';
+  const byName = spec.keys.findIndex((each) => each.name.toUpperCase() === key.toUpperCase());
+  if (byName >= 0) return byName;
+  const number = /^\d+$/.test(key) ? Number(key) : spec.keys.length;
+  if (number < spec.keys.length) return number;
+  const known = spec.keys.map((each, index) => `${index} ${each.name}`).join(', ');
+  throw new RsyndError('ERR_BADKEY', `there is no key ${key} of ${name}; it has ${known}`);
+}
+
+/** Writing over the file that is read would destroy it. */
+async function refuseSameFile(path: string, output: string): Promise<void> {
+  const real =
+    output === STANDARD_OUTPUT ? undefined : await realpath(output).catch(() => undefined);
+  if (real !== path) return;
+  throw new RsyndError('ERR_INVARG', `${output} is the record file itself; name another output`);
+}
+
+async function writeOut(tool: Tool, pieces: Readable, output: string): Promise<void> {
+  if (output !== STANDARD_OUTPUT) return pipeline(pieces, createWriteStream(output));
+  try {
+    await pipeline(pieces, tool.stdout as Writable, { end: false });
+  } catch (error) {
+    // The reader of the pipe has seen enough, as with `| head`.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EPIPE')) throw error;
+  }
+}
+
+function printReport(
+  tool: Tool,
+  name: string,
+  report: UnloadReport,
+  to: 'stdout' | 'stderr',
+): void {
+  for (const { line, message } of report.problems) tool.note(`record ${line}: ${message}`, 0);
+  const hidden = report.bad - report.problems.length;
+  if (hidden > 0) tool.note(`and ${hidden} more bad records`, 0);
+  const { read, written, bad, problems, totals, complete } = report;
+  if (!complete) tool.note('stopped: more bad records than --max-errors allows', 0);
+  const text = `${name}: ${written} of ${read} records written, ${bad} bad records`;
+  if (to === 'stdout') tool.print(text);
+  else tool.note(text);
+  printTotals(tool, totals, to);
+  tool.printJson({ file: name, read, written, bad, complete, problems, totals }, to);
+  if (bad > 0) tool.fail(EXIT_STATUS.failed);
+}

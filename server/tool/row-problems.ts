@@ -1,0 +1,35 @@
+// Bad rows of a load or unload: all are counted, the first are kept with their messages. More than the
+// allowed number ends the work.
+
+import { rowProblemsKeptMax } from '../../shared/base/limits.js';
+
+export interface RowProblem {
+  /** Line of the input, or number of the record for an unload, from 1. */
+  readonly line: number;
+  readonly message: string;
+}
+
+export class RowProblems {
+  readonly kept: RowProblem[] = [];
+  readonly #countMax: number;
+  #count = 0;
+
+  /** Up to `countMax` bad rows are gone over. */
+  constructor(countMax: number) {
+    this.#countMax = countMax;
+  }
+
+  add(line: number, error: Error): void {
+    this.#count++;
+    if (this.kept.length < rowProblemsKeptMax) this.kept.push({ line, message: error.message });
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** True when there are more than are gone over. */
+  get areTooMany(): boolean {
+    return this.#count > this.#countMax;
+  }
+}
