@@ -1,6 +1,7 @@
 // The options of connect() and open(): what they are, and one place that merges fields with the option
 // string, fills in defaults and refuses contradictions before anything is sent. It opens nothing.
 
+import { setMaxListeners } from 'node:events';
 import { RsyndError } from '../shared/base/error.js';
 import type { ErrorCode } from '../shared/base/error-code.js';
 import { callTimeoutMsDefault, callTimeoutMsMax, userNameBytesMax } from '../shared/base/limits.js';
@@ -222,8 +223,10 @@ function checkedTimeout(value: unknown): number {
 }
 
 function checkedSignal(value: unknown): AbortSignal {
-  if (value instanceof AbortSignal) return value;
-  throw invalid('signal must be an AbortSignal');
+  if (!(value instanceof AbortSignal)) throw invalid('signal must be an AbortSignal');
+  // Many files may be opened under one signal; the platform would warn of more than ten listeners.
+  setMaxListeners(0, value);
+  return value;
 }
 
 function checkedTls(tls: TlsOptions | undefined): TlsOptions {

@@ -11,7 +11,7 @@ import { createLockManager } from './lock/create-lock-manager.js';
 import { createLmdbLockStores } from './lock/lmdb-lock-store.js';
 import type { Services } from './operation/open.js';
 import { Session } from './session/session.js';
-import { createLmdbEngine } from './storage/lmdb/lmdb-engine.js';
+import { createLmdbEngine } from './storage/lmdb/engine.js';
 
 /** A session of this process: the same requests and replies as over a connection, as they are. */
 export interface EmbeddedSession {

@@ -13,7 +13,7 @@ async function openLocalFiles(): Promise<LocalFiles> {
   const [{ LocalFiles }, { createLmdbEngine }, { createLockManager }, { createLmdbLockStores }] =
     await Promise.all([
       import('./tool/local-files.js'),
-      import('./storage/lmdb/lmdb-engine.js'),
+      import('./storage/lmdb/engine.js'),
       import('./lock/create-lock-manager.js'),
       import('./lock/lmdb-lock-store.js'),
     ]);
@@ -29,10 +29,14 @@ function ownVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
+function ignoreClosedPipe(error: Error): void {
+  if (!('code' in error && error.code === 'EPIPE')) process.exit(1);
+}
+
 async function main(args: readonly string[]): Promise<void> {
   const { stdout, stderr, env } = process;
-  // `| head` closes the pipe: what was asked for is done.
-  stdout.on('error', (error) => process.exit('code' in error && error.code === 'EPIPE' ? 0 : 1));
+  // `| head` has seen enough; the exit status still tells how the work went.
+  for (const stream of [stdout, stderr]) stream.on('error', ignoreClosedPipe);
   const tool = new Tool({ stdout, stderr, env, openFiles: openLocalFiles });
   const program = isutlProgram(tool, ownVersion());
   try {

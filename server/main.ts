@@ -4,7 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
-import { failAndExit } from '../shared/cli/fail.js';
+import { failAndExit, throwUsageErrors } from '../shared/cli/fail.js';
 import { singleDashLong } from '../shared/cli/single-dash.js';
 import {
   type DaemonOptions,
@@ -16,7 +16,7 @@ import { Daemon, type DaemonParts, encryptionWords } from './daemon.js';
 import { createLockManager } from './lock/create-lock-manager.js';
 import { createLmdbLockStores } from './lock/lmdb-lock-store.js';
 import { createLog, describeError, type Log } from './observe/log.js';
-import { createLmdbEngine } from './storage/lmdb/lmdb-engine.js';
+import { createLmdbEngine } from './storage/lmdb/engine.js';
 
 const version = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -54,7 +54,7 @@ function commandLine(): Command {
 }
 
 async function main(): Promise<void> {
-  const program = commandLine();
+  const program = throwUsageErrors(commandLine());
   program.parse(singleDashLong(program, process.argv.slice(2)), { from: 'user' });
   const { config, check, json: _, ...given } = program.opts<CommandLine>();
   const readOptions = (): DaemonOptions =>

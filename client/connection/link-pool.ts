@@ -65,7 +65,7 @@ export class LinkPool {
       (link) => {
         entry.link = link;
         // Everybody may have left in the very turn in which it was ready.
-        if (entry.users === 0) link.close();
+        if (entry.users === 0) this.#closeUnused(link);
       },
       () => this.#forget(entry),
     );
@@ -89,6 +89,12 @@ export class LinkPool {
     this.#forget(entry);
     if (entry.link === undefined) entry.giveUp.abort();
     else await entry.link.close();
+  }
+
+  #closeUnused(link: Link): void {
+    link.close().catch(() => {
+      // Nobody ever used it, so there is nobody to tell.
+    });
   }
 
   #forget(entry: Entry): void {

@@ -7,8 +7,8 @@
             for record in customers.scan():
                 ...
 
-Records, keys and addresses are bytes. One thread at a time may use a connection; a connection that is
-left alone for longer than the server's heartbeat is closed by the server, unless ping() is called.
+Records, keys and addresses are bytes. One thread at a time may use a connection; a connection that
+is left alone for twice the server's heartbeat is closed by the server, unless ping() is called.
 """
 
 import argparse
@@ -223,7 +223,8 @@ class Connection:
     """One session on one server.
 
     Encrypted unless `plain` is True. `ca_file` is a PEM file with the authority of the server's
-    certificate; without it those of this machine are trusted. `timeout` in seconds is for each wait.
+    certificate; without it those of this machine are trusted. `timeout`, in seconds, is for each
+    wait.
     """
 
     def __init__(self, host, port=DEFAULT_PORT, *, plain=False, ca_file=None, server_name=None,
@@ -305,7 +306,7 @@ class Connection:
     # What follows is for Channel.
 
     def call(self, verb, channel, body, *expected):
-        """Sends a request and returns the body of its reply; the verb too when several may answer."""
+        """Sends a request; returns the body of its reply, the verb too when several may answer."""
         request = self.submit(verb, channel, body)
         reply, body = self.wait(request)
         self.forget(request)
@@ -531,9 +532,10 @@ def parse_arguments(arguments):
     parser.add_argument('--servername', metavar='NAME', help='name the certificate must hold')
     parser.add_argument('--plain', action='store_true', help='no encryption')
     parser.add_argument('--user', help='user to log in as')
-    parser.add_argument('--password-file', metavar='FILE', help='file whose first line is the password')
+    parser.add_argument('--password-file', metavar='FILE', help='its first line is the password')
     parser.add_argument('--key', metavar='VALUE', help='key value to read (latin1)')
-    parser.add_argument('--key-number', metavar='N', type=int, default=0, help='key to read and scan by')
+    parser.add_argument('--key-number', metavar='N', type=int, default=0,
+                        help='key to read and scan by')
     parser.add_argument('--match', choices=MATCHES, default='eq', help='how to match the key value')
     parser.add_argument('--scan', action='store_true', help='count the records and their bytes')
     parser.add_argument('--timeout', metavar='SECONDS', type=float, default=10.0)

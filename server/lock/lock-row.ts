@@ -52,11 +52,11 @@ export interface OwnedWait extends RecordPlace {
   readonly sinceMs: number;
 }
 
-export const NUMBER_BYTES = 6;
+const NUMBER_BYTES = 6;
 const NUMBER_KEY = Buffer.from('N');
 
 export const processKey = (process: string): Buffer => Buffer.from(`P${process}`);
-export const processPrefix: () => Buffer = () => Buffer.from('P');
+export const processPrefix = (): Buffer => Buffer.from('P');
 export const holdPrefix = (file?: string): Buffer => filePrefix('H', file);
 export const lockPrefix = (file?: string): Buffer => filePrefix('L', file);
 export const waitPrefix = (place?: RecordPlace): Buffer =>

@@ -1,10 +1,14 @@
 // Shows how far a long step is, on stderr: a bar when that is a terminal, percentages when asked for with
 // `-%`, else nothing. Never on stdout, where data may be on its way.
 
+import type { Writable } from 'node:stream';
 import { SingleBar } from 'cli-progress';
 
+/** Where people or programs read: like process.stderr. */
+export type OutputStream = Writable & { readonly isTTY?: boolean };
+
 export interface ProgressOptions {
-  readonly stream: NodeJS.WriteStream;
+  readonly stream: OutputStream;
   /** `-%`: print percentages, terminal or not. */
   readonly percent: boolean;
   /** No bar although it is a terminal. */
@@ -32,10 +36,10 @@ const percentOf = (done: number, total: number): number =>
 /** A line for each tenth; on a terminal one line that counts. */
 class Percentages implements ProgressDisplay {
   readonly #label: string;
-  readonly #stream: NodeJS.WriteStream;
+  readonly #stream: OutputStream;
   #shown = -1;
 
-  constructor(label: string, stream: NodeJS.WriteStream) {
+  constructor(label: string, stream: OutputStream) {
     this.#label = label;
     this.#stream = stream;
   }

@@ -4,7 +4,7 @@
 import { EXIT_STATUS, type ExitStatus } from '../../shared/cli/exit-status.js';
 import { errorText, exitStatusOfError } from '../../shared/cli/fail.js';
 import type { LocalFiles } from './local-files.js';
-import { type ProgressDisplay, startProgress } from './progress.js';
+import { type OutputStream, type ProgressDisplay, startProgress } from './progress.js';
 
 /** `-m`: 0 errors only, 1 one line a file, 2 also one a key or column, 3 everything. */
 export type MessageLevel = 0 | 1 | 2 | 3;
@@ -18,8 +18,8 @@ export interface CommonOptions {
 
 /** What a tool is made of; tests bring their own. */
 export interface ToolParts {
-  readonly stdout: NodeJS.WriteStream;
-  readonly stderr: NodeJS.WriteStream;
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
   readonly env: NodeJS.ProcessEnv;
   /** Called on the first file, so that `--help` does not load a storage engine. */
   readonly openFiles: () => Promise<LocalFiles>;
@@ -28,7 +28,7 @@ export interface ToolParts {
 const MESSAGES_DEFAULT: MessageLevel = 2;
 
 export class Tool {
-  readonly stdout: NodeJS.WriteStream;
+  readonly stdout: OutputStream;
   readonly #parts: ToolParts;
   #options: CommonOptions = {};
   #files: Promise<LocalFiles> | undefined;

@@ -32,6 +32,7 @@ const STATUS_OF_CODE: { readonly [code in ErrorCode]?: ExitStatus } = {
   ERR_CLNTERR: EXIT_STATUS.tls,
   ERR_NETCRYPT: EXIT_STATUS.tls,
   ERR_TLSCONF: EXIT_STATUS.tls,
+  ERR_RNDSTATE: EXIT_STATUS.tls,
   ERR_TIMEOUT: EXIT_STATUS.timedOut,
   ERR_DAMAGED: EXIT_STATUS.damaged,
 };

@@ -1,5 +1,5 @@
-// Reads the fixed fields of a body in order, checking that each is there. Used by the codecs of binary
-// messages; what it gives are views into the body, never copies.
+// Reads the fixed fields of a body in order, checking that each is there. Used by the codecs of
+// binary messages; what it gives are views into the body, never copies.
 
 import { violation } from './violation.js';
 import { type WordSet, wordOfNumber } from './wire-word.js';

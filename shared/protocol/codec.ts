@@ -1,5 +1,6 @@
-// The door of the wire format: typed messages to frames and back. Sessions and connections call these
-// four functions; the codecs behind them are found in one table per direction, by name and by number.
+// The door of the wire format: typed messages to frames and back. Sessions and connections call
+// these four functions; the codecs behind them are found in one table per direction, by name and by
+// number.
 //
 // To add a verb see verb.ts; its codec is entered here.
 
@@ -105,8 +106,9 @@ export function encodeRequest(
 }
 
 /**
- * Appends a reply. Large records and data are kept, not copied: they must not change any more. Throws
- * ERR_INVARG, with nothing appended, for a reply that no frame can carry; an error reply always fits.
+ * Appends a reply. Large records and data are kept, not copied: they must not change any more.
+ * Throws ERR_INVARG, with nothing appended, for a reply that no frame can carry; an error reply
+ * always fits.
  */
 export function encodeReply(writer: FrameWriter, reply: Reply, channel: number, id: number): void {
   writer.to(channel, id);
@@ -115,8 +117,8 @@ export function encodeReply(writer: FrameWriter, reply: Reply, channel: number, 
 }
 
 /**
- * Reads the body of a request. Bytes of the result are views into it. Throws ERR_PROTOCOL for what is
- * no such message, and ERR_BADDEF for a file definition that contradicts itself; nothing else.
+ * Reads the body of a request. Bytes of the result are views into it. Throws ERR_PROTOCOL for what
+ * is no such message, and ERR_BADDEF for a file definition that contradicts itself; nothing else.
  */
 export function decodeRequest(verb: number, body: Buffer): Request {
   const name = REQUEST_VERB_NAMES[verb];

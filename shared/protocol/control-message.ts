@@ -22,7 +22,10 @@ export function packControl(message: string, fields: readonly unknown[]): Buffer
   return packed;
 }
 
-/** Unpacks an array of fields that has been looked over. Throws ERR_PROTOCOL in the name of `message`. */
+/**
+ * Unpacks an array of fields that has been looked over. Throws ERR_PROTOCOL in the name of
+ * `message`.
+ */
 export function unpackControl(message: string, body: Buffer): ControlFields {
   scanMessagePack(body, (fault) => violation(message, fault));
   const fields: unknown = makePackr().unpack(body);

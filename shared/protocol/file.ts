@@ -1,13 +1,13 @@
 // Messages about a file as a whole: open, create, close, isinfo and their replies.
 //
-//   open request    = [name: text, mode: word, share: word, lock: word, spec: map|nil]   MessagePack
-//   open reply      = [spec: map]                                                        MessagePack
-//   create request  = [name: text, spec: map]                                            MessagePack
-//   isinfo request  = [request: text, key: u8, segment: u8|nil]                          MessagePack
-//   value reply     = [value: number|text]                                               MessagePack
+//   open request    = [name: text, mode: word, share: word, lock: word, spec: map|nil]
+//   open reply      = [spec: map]
+//   create request  = [name: text, spec: map]
+//   isinfo request  = [request: text, key: u8, segment: u8|nil]
+//   value reply     = [value: number|text]
 //   close, done     = nothing
 //
-// A spec is a map of the names of shared/record/file-spec.ts.
+// Arrays are MessagePack. A spec is a map of the names of shared/record/file-spec.ts.
 
 import { RsyndError } from '../base/error.js';
 import { parseSpec } from '../record/validate-spec.js';

@@ -1,12 +1,13 @@
-// Cuts the bytes of one connection into frames. Both sides use it: give it what the socket gave, pull
-// frames until there are none. It knows lengths and verbs; what a body means is for the codecs.
+// Cuts the bytes of one connection into frames. Both sides use it: give it what the socket gave,
+// pull frames until there are none. It knows lengths and verbs; what a body means is for the
+// codecs.
 //
 //   preamble ──▶ length ──▶ header ──▶ body ──▶ (a frame) ──▶ length …      any bad byte ──▶ failed
 //   (server only)
 //
 // A length is judged as soon as its four bytes are there. A body inside one chunk is a view of the
-// chunk; one that spans chunks gets a buffer that grows with the bytes that came, so that a stranger
-// who only claims two megabytes makes us hold a few kilobytes.
+// chunk; one that spans chunks gets a buffer that grows with the bytes that came, so that a
+// stranger who only claims two megabytes makes us hold a few kilobytes.
 
 import type { RsyndError } from '../base/error.js';
 import {
@@ -76,9 +77,9 @@ export class FrameReader {
   }
 
   /**
-   * Takes the next bytes of the connection. The chunk belongs to the reader and to the frames cut from
-   * it: do not write into it again. Throws a TypeError when frames of the last chunk are still unread,
-   * because the reader keeps no queue: who stops pulling must stop reading the socket too.
+   * Takes the next bytes of the connection. The chunk belongs to the reader and to the frames cut
+   * from it: do not write into it again. Throws a TypeError when frames of the last chunk are still
+   * unread, because the reader keeps no queue: who stops pulling must stop reading the socket too.
    */
   push(chunk: Buffer): void {
     if (this.#position < this.#chunk.length) {
@@ -89,8 +90,8 @@ export class FrameReader {
   }
 
   /**
-   * The next whole frame, or undefined when more bytes are needed. Throws ERR_PROTOCOL for bytes that
-   * are no frame, and again on every later call: the connection is of no use any more.
+   * The next whole frame, or undefined when more bytes are needed. Throws ERR_PROTOCOL for bytes
+   * that are no frame, and again on every later call: the connection is of no use any more.
    */
   next(): Frame | undefined {
     for (;;) {
@@ -190,7 +191,9 @@ export class FrameReader {
     return frame;
   }
 
-  /** Moves bytes of the chunk into the head until it holds `count`. A loop: twelve bytes at most. */
+  /**
+   * Moves bytes of the chunk into the head until it holds `count`. A loop: twelve bytes at most.
+   */
   #gather(count: number): boolean {
     const chunk = this.#chunk;
     while (this.#headBytes < count && this.#position < chunk.length) {

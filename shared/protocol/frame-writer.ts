@@ -1,13 +1,13 @@
-// Collects the frames of one turn so that they leave in one write. Both sides use it, one per connection.
-// The codecs append; the connection takes what is there and writes it.
+// Collects the frames of one turn so that they leave in one write. Both sides use it, one per
+// connection. The codecs append; the connection takes what is there and writes it.
 //
 //   slab   | taken by earlier turns | this turn's bytes …▒▒▒ free ▒▒▒ |
 //                                   ^start              ^used
 //
-// A slab is never written again where it was taken, so the pieces stay valid until the socket is done
-// with them and nothing is copied twice. A slab that is full becomes a piece and a new one begins, sized
-// by what the last turn needed, so that an idle connection holds little. Large bodies are not copied
-// at all: they become a piece of their own.
+// A slab is never written again where it was taken, so the pieces stay valid until the socket is
+// done with them and nothing is copied twice. A slab that is full becomes a piece and a new one
+// begins, sized by what the last turn needed, so that an idle connection holds little. Large bodies
+// are not copied at all: they become a piece of their own.
 
 import { RsyndError } from '../base/error.js';
 import { frameBytesMax } from '../base/limits.js';
@@ -53,8 +53,8 @@ export class FrameWriter {
   }
 
   /**
-   * Begins a frame whose body has exactly `bodyBytes`. Throws ERR_INVARG, with nothing written, when
-   * no peer would take a frame so long.
+   * Begins a frame whose body has exactly `bodyBytes`. Throws ERR_INVARG, with nothing written,
+   * when no peer would take a frame so long.
    */
   begin(verb: number, bodyBytes: number): void {
     this.#assertWhole();
@@ -118,8 +118,8 @@ export class FrameWriter {
   }
 
   /**
-   * Everything appended since the last call, to be written in this order and at once (corked where it
-   * is more than one piece); mostly it is one. The pieces belong to the caller.
+   * Everything appended since the last call, to be written in this order and at once (corked where
+   * it is more than one piece); mostly it is one. The pieces belong to the caller.
    */
   take(): readonly Buffer[] {
     this.#assertWhole();

@@ -23,7 +23,9 @@ export interface Frame {
   readonly verb: number;
   readonly channel: number;
   readonly request: number;
-  /** A view, not a copy: of the chunk it came in, or of a buffer of its own when it spanned chunks. */
+  /**
+   * A view, not a copy: of the chunk it came in, or of a buffer of its own when it spanned chunks.
+   */
   readonly body: Buffer;
 }
 

@@ -1,5 +1,6 @@
-// What a codec of one message is, and the few codecs that several messages share. The codecs themselves
-// are in session.ts, file.ts, record.ts, stream.ts and error.ts; codec.ts finds them by verb.
+// What a codec of one message is, and the few codecs that several messages share. The codecs
+// themselves are in session.ts, file.ts, record.ts, stream.ts and error.ts; codec.ts finds them by
+// verb.
 
 import type { BodyReader } from './body-reader.js';
 import { packControl } from './control-message.js';

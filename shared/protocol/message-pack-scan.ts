@@ -1,9 +1,9 @@
-// Looks over the MessagePack of a control message before anything is decoded: a small frame can ask a
-// decoder for gigabytes. Walks the bytes once, without recursion and without making values.
+// Looks over the MessagePack of a control message before anything is decoded: a small frame can ask
+// a decoder for gigabytes. Walks the bytes once, without recursion and without making values.
 //
-// Taken: nil, booleans, integers, floats, UTF-8 text, arrays, and maps whose keys are distinct texts.
-// Refused: binary, extensions, 0xc1, more depth or elements than the limits, and bytes behind the value.
-// An entry of a map counts as one element.
+// Taken: nil, booleans, integers, floats, UTF-8 text, arrays, and maps whose keys are distinct
+// texts. Refused: binary, extensions, 0xc1, more depth or elements than the limits, and bytes
+// behind the value. An entry of a map counts as one element.
 
 import { isUtf8 } from 'node:buffer';
 import { messageDepthMax, messageElementsMax } from '../base/limits.js';

@@ -1,4 +1,5 @@
-// The places a read or find may go to, and the numbers of keys, as they lie in the body of a request.
+// The places a read or find may go to, and the numbers of keys, as they lie in the body of a
+// request.
 //
 //   target = 0 key:u8 match:u8 value:*      by key; the value may be empty
 //          | 1 key:u8                       first by this key
@@ -18,7 +19,9 @@ import type { ReadTarget } from './message.js';
 import { violation } from './violation.js';
 import { MATCH, numberOfWord, TARGET } from './wire-word.js';
 
-/** Bytes of a target in a body. Checks it too, so that writing it cannot fail: see `writeTarget`. */
+/**
+ * Bytes of a target in a body. Checks it too, so that writing it cannot fail: see `writeTarget`.
+ */
 export function measureTarget(target: ReadTarget): number {
   switch (target.by) {
     case 'key':

@@ -6,8 +6,8 @@
 //   login reply    = [user: text]                                        MessagePack
 //   ping, pong     = nothing
 //
-// The first two fields of a hello are what every version says, so that two versions can name each other;
-// a hello of another version may go on with fields we do not know.
+// The first two fields of a hello are what every version says, so that two versions can name each
+// other; a hello of another version may go on with fields we do not know.
 
 import type { BodyReader } from './body-reader.js';
 import { type ControlFields, unpackControl } from './control-message.js';

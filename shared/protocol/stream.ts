@@ -1,11 +1,11 @@
 // Messages of streams: a scan, the credit that keeps it going, and its end.
 //
-//   scan    = order:u8 direction:u8 credit:u32     order: key number, 255 for the order of the data
-//   credit  = bytes:u32                            with the request id of its scan
-//   cancel  = nothing                              with the request id of what it ends
+//   scan    = order:u8 direction:u8 credit:u32   order: key number, 255 for the order of the data
+//   credit  = bytes:u32                          with the request id of its scan
+//   cancel  = nothing                            with the request id of what it ends
 //
-//   data    = recordLength:u32 records:*           recordLength > 0: records are a multiple of it
-//                                                  recordLength = 0: records = (length:u32 record:length)*
+//   data    = recordLength:u32 records:*         recordLength > 0: records are a multiple of it
+//                                                else records = (length:u32 record:length)*
 //   end     = records:u64
 //
 // Numbers are big-endian; `*` is everything up to the end of the body.

@@ -1,4 +1,5 @@
-// The one way in which bytes from the other side are refused. Every decoder throws this and nothing else.
+// The one way in which bytes from the other side are refused. Every decoder throws this and nothing
+// else.
 
 import { RsyndError } from '../base/error.js';
 

@@ -1,6 +1,6 @@
 // The words of messages that travel as one byte. The numbers are the field's own where it has some.
-// On the wire: never renumber, never reuse. To add a word: its union in message.ts, a number here, a row
-// in PROTOCOL.md.
+// On the wire: never renumber, never reuse. To add a word: its union in message.ts, a number here,
+// a row in PROTOCOL.md.
 
 import { RsyndError } from '../base/error.js';
 import type { ErrorCode } from '../base/error-code.js';

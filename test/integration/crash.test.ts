@@ -14,6 +14,7 @@ import {
   open,
 } from '../../client/index.js';
 import { type RunningDaemon, runProgram, startDaemon } from '../fixture/daemon.js';
+import { temporaryDirectory } from '../fixture/temporary-directory.js';
 
 const ROUNDS = Number(process.env.RSYND_CRASH_ROUNDS ?? 50);
 const WRITERS = 16;
@@ -35,8 +36,10 @@ interface Known {
   attempted?: string;
 }
 
+t.setTimeout(290_000);
+
 t.test('kill -9 under writers loses nothing acknowledged', { timeout: 280_000 }, async (t) => {
-  const data = t.testdir({});
+  const data = temporaryDirectory(t);
   const path = join(data, 'ledger.ism');
   await isamc(path, ledgerFile);
   const known = new Map<number, Known>();

@@ -10,11 +10,12 @@ import { connect } from '../../client/index.js';
 import { writeCertificate } from '../fixture/certificate.js';
 import { runProgram, startDaemon } from '../fixture/daemon.js';
 import { departmentFile, makeStaffFiles } from '../fixture/staff.js';
+import { temporaryDirectory } from '../fixture/temporary-directory.js';
 
 const MAIN = 'dist/server/main.js';
 
 t.test('refuses to start with a message of its own', async (t) => {
-  const data = t.testdir({});
+  const data = temporaryDirectory(t);
   const { bundle } = await writeCertificate(data);
   const missing = join(data, 'no.pem');
   const random = join(data, 'random');
@@ -43,7 +44,7 @@ t.test('refuses to start with a message of its own', async (t) => {
 });
 
 t.test('--check says what would run, --help and --version answer', async (t) => {
-  const data = t.testdir({});
+  const data = temporaryDirectory(t);
   const { bundle } = await writeCertificate(data);
   const args = ['-d', data, '-encrypt', '-scl', '4', `-cert=${bundle}`, '-n', '-u', 'x', '--check'];
   const checked = await runProgram(MAIN, args);
@@ -54,7 +55,7 @@ t.test('--check says what would run, --help and --version answer', async (t) => 
 });
 
 t.test('secure mode without users refuses every login and says what to do', async (t) => {
-  const server = await startDaemon(t, ['-d', t.testdir({})]);
+  const server = await startDaemon(t, ['-d', temporaryDirectory(t)]);
   await t.rejects(connect(server.server, { user: 'joe', password: 'x' }), {
     code: 'ERR_BADUSER',
     message: /-n -u USER/,
@@ -62,7 +63,7 @@ t.test('secure mode without users refuses every login and says what to do', asyn
 });
 
 t.test('options may come from a TOML file, and the command line wins', async (t) => {
-  const data = t.testdir({});
+  const data = temporaryDirectory(t);
   const config = join(data, 'rsynd.toml');
   writeFileSync(config, `n = true\nu = "from-file"\nscl = 4\ndata = ${JSON.stringify(data)}\n`);
   const server = await startDaemon(t, ['--config', config, '-scl=3']);
@@ -78,7 +79,7 @@ t.test('options may come from a TOML file, and the command line wins', async (t)
 });
 
 t.test('SIGHUP takes a new certificate and drops no session', async (t) => {
-  const data = t.testdir({ first: {}, second: {} });
+  const data = temporaryDirectory(t, 'first', 'second');
   await makeStaffFiles(data);
   const live = join(data, 'live.pem');
   const first = await writeCertificate(join(data, 'first'));
@@ -113,7 +114,7 @@ async function presentedSerial(port: number): Promise<string> {
 }
 
 t.test('a session is told when the server stops, and finishes what it does', async (t) => {
-  const data = t.testdir({});
+  const data = temporaryDirectory(t);
   await makeStaffFiles(data);
   const server = await startDaemon(t, ['-d', data, '-n', '-u', 'x']);
   const connection = await connect(server.server, { encrypt: false });

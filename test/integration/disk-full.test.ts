@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { alpha, connect, decimal, defineFile, isamc } from '../../client/index.js';
 import { runProgram, startDaemon } from '../fixture/daemon.js';
+import { temporaryDirectory } from '../fixture/temporary-directory.js';
 
 const DISK_MB = 96;
 
@@ -15,7 +16,7 @@ const file = defineFile({
   keys: { number: { parts: ['number'] }, text: { parts: ['text'], dups: 'fifo' } },
 });
 
-const root = t.testdir({ disk: {} });
+const root = temporaryDirectory(t, 'disk');
 const disk = join(root, 'disk');
 const mounted =
   spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MB}m`, 'tmpfs', disk]).status === 0;

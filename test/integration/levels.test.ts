@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import { writeCertificate } from '../fixture/certificate.js';
 import { startDaemon } from '../fixture/daemon.js';
+import { temporaryDirectory } from '../fixture/temporary-directory.js';
 
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 const PROTOCOLS = ['tls1', 'tls1_1', 'tls1_2', 'tls1_3'] as const;
@@ -27,7 +28,7 @@ function connects(port: number, ca: string, args: readonly string[]): boolean {
 
 for (const [text, lowest] of Object.entries(LOWEST)) {
   t.test(`level ${text}`, { skip: hasOpenssl ? false : 'needs openssl' }, async (t) => {
-    const data = t.testdir({});
+    const data = temporaryDirectory(t);
     const { bundle, ca } = await writeCertificate(data);
     const args = ['-d', data, '-n', '-u', 'demo', '-encrypt', `-scl=${text}`, `-cert=${bundle}`];
     const server = await startDaemon(t, args);

@@ -6,9 +6,10 @@ import t from 'tap';
 import { connect } from '../../client/index.js';
 import { startDaemon } from '../fixture/daemon.js';
 import { departmentFile, makeStaffFiles } from '../fixture/staff.js';
+import { temporaryDirectory } from '../fixture/temporary-directory.js';
 
 t.test('names that lead out of the root are one error, and nothing is touched', async (t) => {
-  const home = t.testdir({});
+  const home = temporaryDirectory(t);
   const data = join(home, 'data');
   const outside = join(home, 'outside');
   mkdirSync(data);

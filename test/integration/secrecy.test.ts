@@ -6,6 +6,7 @@ import { writeCertificate } from '../fixture/certificate.js';
 import { startDaemon } from '../fixture/daemon.js';
 import { startRecordingProxy } from '../fixture/recording-proxy.js';
 import { EMPLOYEE_NAME, employeeFile, makeStaffFiles } from '../fixture/staff.js';
+import { temporaryDirectory } from '../fixture/temporary-directory.js';
 
 const USER = 'user-name-to-look-for';
 
@@ -21,7 +22,7 @@ function tlsRecordTypes(stream: Buffer): number[] {
 }
 
 t.test('a whole session leaves nothing in clear, in either direction', async (t) => {
-  const data = t.testdir({});
+  const data = temporaryDirectory(t);
   await makeStaffFiles(data);
   const { bundle, ca } = await writeCertificate(data);
   const server = await startDaemon(t, [
@@ -63,7 +64,7 @@ t.test('a whole session leaves nothing in clear, in either direction', async (t)
 });
 
 t.test('with /encrypt against a plain server nothing but a ClientHello leaves', async (t) => {
-  const data = t.testdir({});
+  const data = temporaryDirectory(t);
   await makeStaffFiles(data);
   const server = await startDaemon(t, ['-d', data, '-n', '-u', USER]);
   const proxy = await startRecordingProxy(t, server.port);

@@ -6,6 +6,7 @@ import { getfa, isRsyndError, type OpenOptions, open } from '../../client/index.
 import { writeCertificate } from '../fixture/certificate.js';
 import { startDaemon } from '../fixture/daemon.js';
 import { makeStaffFiles } from '../fixture/staff.js';
+import { temporaryDirectory } from '../fixture/temporary-directory.js';
 
 /** What one open came to: `SLE n` and the SLC text, or the code of its error. */
 async function outcome(filespec: string, options: OpenOptions): Promise<string> {
@@ -20,7 +21,7 @@ async function outcome(filespec: string, options: OpenOptions): Promise<string> 
 }
 
 t.test('server, file and client each insist alone', async (t) => {
-  const data = t.testdir({});
+  const data = temporaryDirectory(t);
   await makeStaffFiles(data);
   const { bundle, ca } = await writeCertificate(data);
   const plain = await startDaemon(t, ['-d', data, '-n', '-u', 'demo']);

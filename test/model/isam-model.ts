@@ -2,13 +2,11 @@
 // request gets. The rules are written out anew from what the product promises, one method a verb.
 
 import type {
-  ChannelLock,
   Match,
   OpenMode,
   ReadDirection,
   ReadLock,
   ReadTarget,
-  ShareMode,
 } from '../../shared/protocol/message.js';
 import { compareWithSearch, ModelError, searchValue } from './key-order.js';
 import {
@@ -19,49 +17,16 @@ import {
   type Place,
   placeOf,
 } from './model-file.js';
-
-/** What a reply comes down to when two are compared. */
-export type Outcome =
-  | { verb: 'record'; rfa: string; crc: number; locked: boolean; record: string }
-  | { verb: 'stored'; rfa: string; crc: number; locked: boolean }
-  | { verb: 'absent' }
-  | { verb: 'done' }
-  | { verb: 'open' }
-  | { verb: 'value'; value: number | string }
-  | { verb: 'storedMany'; stored: number; error: string | undefined }
-  | { verb: 'scan'; records: readonly string[] }
-  | { verb: 'error'; code: string };
+import type { ChannelOptions, ModelShare } from './model-share.js';
+import type { Outcome } from './outcome.js';
 
 type Position =
   | { readonly kind: 'start' | 'end'; readonly key: number }
   | { readonly kind: 'at' | 'found'; readonly key: number; readonly place: Place };
 
-export interface ChannelOptions {
-  readonly mode: OpenMode;
-  readonly share: ShareMode;
-  readonly lock: ChannelLock;
-}
-
-/** Who has the file open and who has which record locked. */
-export class ModelShare {
-  readonly channels = new Set<ModelChannel>();
-  /** Holder by address. */
-  readonly locks = new Map<string, ModelChannel>();
-}
-
-/** Runs one verb; a refusal is its outcome. */
-export function outcomeOf(run: () => Outcome): Outcome {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof ModelError) return { verb: 'error', code: error.code };
-    throw error;
-  }
-}
-
 export class ModelChannel {
   readonly #file: ModelFile;
-  readonly #share: ModelShare;
+  readonly #share: ModelShare<ModelChannel>;
   readonly #options: ChannelOptions;
   #position: Position = { kind: 'start', key: 0 };
   #current: string | undefined;
@@ -69,29 +34,16 @@ export class ModelChannel {
   readonly #manualLocked = new Set<string>();
 
   /** ERR_FINUSE. Output mode empties the file. */
-  constructor(file: ModelFile, share: ModelShare, options: ChannelOptions) {
+  constructor(file: ModelFile, share: ModelShare<ModelChannel>, options: ChannelOptions) {
     this.#file = file;
     this.#share = share;
-    const isAlone = options.mode === 'output' || options.mode === 'append';
-    this.#options = {
-      ...options,
-      share: isAlone ? 'exclusive' : options.share,
-      lock: options.mode === 'update' ? options.lock : 'none',
-    };
-    for (const other of share.channels) {
-      if (isConflict(this.#options, other.#options) || isConflict(other.#options, this.#options)) {
-        throw new ModelError('ERR_FINUSE');
-      }
-    }
-    share.channels.add(this);
+    this.#options = { ...options, lock: options.mode === 'update' ? options.lock : 'none' };
+    share.enter(this, options);
     if (options.mode === 'output') file.clear();
   }
 
   close(): void {
-    this.#share.channels.delete(this);
-    for (const [rfa, holder] of this.#share.locks) {
-      if (holder === this) this.#share.locks.delete(rfa);
-    }
+    this.#share.leave(this);
   }
 
   read(target: ReadTarget, lock: ReadLock): Outcome {
@@ -135,7 +87,7 @@ export class ModelChannel {
     const record = this.#file.insert(bytes, observed);
     const isLocked = lock === 'manual' && this.#options.lock === 'auto';
     if (isLocked) {
-      this.#share.locks.set(record.rfa, this);
+      this.#share.lock(record.rfa, this);
       this.#manualLocked.add(record.rfa);
     }
     return this.#storedOutcome(record, isLocked);
@@ -168,8 +120,7 @@ export class ModelChannel {
     this.#requireMode('update');
     if (this.#options.lock === 'none') throw new ModelError('ERR_NOCURR');
     const { rfa } = split(address);
-    const holder = this.#share.locks.get(rfa);
-    if (holder !== undefined && holder !== this) throw new ModelError('ERR_LOCKED');
+    this.#share.requireFree(rfa, this);
     const record = this.#fetch(address);
     this.#file.update(record, bytes, observed);
     if (this.#autoLocked === rfa) this.#freeAutomatic();
@@ -264,10 +215,7 @@ export class ModelChannel {
   }
 
   #lock(rfa: string, lock: ReadLock): void {
-    if (this.#effectiveLock(lock) === 'none') return;
-    const holder = this.#share.locks.get(rfa);
-    if (holder !== undefined && holder !== this) throw new ModelError('ERR_LOCKED');
-    this.#share.locks.set(rfa, this);
+    if (this.#effectiveLock(lock) !== 'none') this.#share.lock(rfa, this);
   }
 
   #effectiveLock(lock: ReadLock): ReadLock {
@@ -280,18 +228,18 @@ export class ModelChannel {
   }
 
   #freeAutomatic(): void {
-    if (this.#autoLocked !== undefined) this.#share.locks.delete(this.#autoLocked);
+    if (this.#autoLocked !== undefined) this.#share.unlock(this.#autoLocked, this);
     this.#autoLocked = undefined;
   }
 
   #unlockOne(rfa: string): void {
     this.#manualLocked.delete(rfa);
     if (this.#autoLocked === rfa) this.#autoLocked = undefined;
-    if (this.#holds(rfa)) this.#share.locks.delete(rfa);
+    this.#share.unlock(rfa, this);
   }
 
   #holds(rfa: string): boolean {
-    return this.#share.locks.get(rfa) === this;
+    return this.#share.holds(rfa, this);
   }
 
   #fetch(address: Uint8Array): ModelRecord {
@@ -325,10 +273,6 @@ export class ModelChannel {
     return { verb: 'stored', rfa, crc: crcOf(bytes), locked };
   }
 }
-
-/** Does `mine` forbid what `theirs` does? */
-const isConflict = (mine: ChannelOptions, theirs: ChannelOptions): boolean =>
-  mine.share === 'exclusive' || (mine.share === 'read' && theirs.mode !== 'input');
 
 function split(address: Uint8Array): { rfa: string; crc?: number } {
   const bytes = Buffer.from(address);

@@ -13,7 +13,7 @@ import { createMemoryLockStores } from '../../server/lock/memory-lock-store.js';
 import type { Services } from '../../server/operation/open.js';
 import { Session } from '../../server/session/session.js';
 import type { StorageEngine } from '../../server/storage/engine.js';
-import { createLmdbEngine } from '../../server/storage/lmdb/lmdb-engine.js';
+import { createLmdbEngine } from '../../server/storage/lmdb/engine.js';
 import { createMemoryEngine } from '../../server/storage/memory/engine.js';
 import type { OpenRequest, Reply, Request } from '../../shared/protocol/message.js';
 import type { FileSpec } from '../../shared/record/file-spec.js';

@@ -7,14 +7,17 @@ import { isDeepStrictEqual } from 'node:util';
 import { openIsamFile } from '../../server/isam/isam-file.js';
 import type { Services } from '../../server/operation/open.js';
 import type { Problem, StoredFile } from '../../server/storage/engine.js';
-import type { OpenRequest, Reply, Request } from '../../shared/protocol/message.js';
-import { makeGrfa, makeRfa } from '../../shared/record/rfa.js';
-import { ModelChannel, ModelShare, type Outcome, outcomeOf } from './isam-model.js';
+import type { OpenRequest, Request } from '../../shared/protocol/message.js';
+import { makeRfa } from '../../shared/record/rfa.js';
+import { ModelChannel } from './isam-model.js';
 import { ModelError } from './key-order.js';
-import { crcOf, ModelFile, type ModelRecord, type Observed } from './model-file.js';
-import { type RandomFile, recordOf, searchBytesOf } from './random-spec.js';
+import { ModelFile, type ModelRecord, type Observed } from './model-file.js';
+import { ModelShare } from './model-share.js';
+import { type Outcome, outcomeOf, outcomeOfReply, plain, sortRecords } from './outcome.js';
+import type { RandomFile } from './random-spec.js';
 import { CHANNELS, type Step } from './random-step.js';
 import { SessionHarness } from './session-harness.js';
+import { StepRequests } from './step-request.js';
 
 const OPENINGS: readonly Pick<OpenRequest, 'mode' | 'share' | 'lock'>[] = [
   ...Array(8).fill({ mode: 'update', share: 'all', lock: 'auto' }),
@@ -28,9 +31,6 @@ const OPENINGS: readonly Pick<OpenRequest, 'mode' | 'share' | 'lock'>[] = [
   { mode: 'output', share: 'all', lock: 'auto' },
 ];
 
-/** Kinds of address: mostly of a record that is there, else of one that was, or of none at all. */
-const NO_ADDRESSES = [Buffer.from('abc'), makeRfa(2 ** 40 - 1, 255), Buffer.alloc(9)];
-
 export class Twin {
   /** How many requests ended in which kind of reply or in which error. */
   readonly outcomes = new Map<string, number>();
@@ -41,11 +41,10 @@ export class Twin {
   readonly #services: Services;
   readonly #path: string;
   readonly #model: ModelFile;
-  readonly #share = new ModelShare();
+  readonly #share = new ModelShare<ModelChannel>();
   readonly #sessions: readonly SessionHarness[];
   readonly #channels: (ModelChannel | undefined)[] = Array(CHANNELS).fill(undefined);
-  /** Addresses with CRC that were given out, whatever became of them. */
-  readonly #seen: Buffer[] = [];
+  readonly #requests: StepRequests;
   #stored: StoredFile | undefined;
 
   constructor(services: Services, directory: string, file: RandomFile) {
@@ -53,6 +52,7 @@ export class Twin {
     this.#path = join(directory, 'random.ism');
     this.#file = file;
     this.#model = new ModelFile(file.spec);
+    this.#requests = new StepRequests(file, this.#model);
     this.#sessions = [1, 2].map((owner) => new SessionHarness(services, { owner }));
   }
 
@@ -76,7 +76,7 @@ export class Twin {
   }
 
   async #runRequest(step: Step): Promise<void> {
-    const request = this.#requestOf(step);
+    const request = this.#requests.requestOf(step);
     const actual = await this.#ask(request, step.channel);
     const observed = await this.#observe(request, actual);
     const channel = this.#channels[step.channel];
@@ -126,84 +126,6 @@ export class Twin {
     }
   }
 
-  #requestOf(step: Step): Request {
-    const { key: pick, lock, direction, picks, match, choice } = step;
-    const { keys } = this.#file.spec;
-    const key = pick === 29 ? keys.length : pick % keys.length;
-    const spec = keys[key] ?? keys[0];
-    if (spec === undefined) throw new TypeError('a file has keys');
-    const value = searchBytesOf(this.#file, spec, picks, step.share);
-    const record = recordOf(this.#file, picks);
-    const wait = { lock, waitMs: 0 } as const;
-    switch (step.action) {
-      case 'readKey':
-        return { verb: 'read', target: { by: 'key', key, value, match }, ...wait };
-      case 'readEnd':
-        return { verb: 'read', target: { by: choice % 2 ? 'first' : 'last', key }, ...wait };
-      case 'readAddress':
-        return { verb: 'read', target: { by: 'rfa', address: this.#address(choice) }, ...wait };
-      case 'findKey':
-        return { verb: 'find', target: { by: 'key', key, value, match }, ...wait };
-      case 'findAddress':
-        return { verb: 'find', target: { by: 'rfa', address: this.#address(choice) }, ...wait };
-      case 'reads':
-        return { verb: 'reads', direction, ...wait };
-      case 'get':
-        return { verb: 'get', key, value };
-      case 'store':
-        return { verb: 'store', record, lock: choice % 8 === 0 ? 'manual' : 'none' };
-      case 'storeMany':
-        return { verb: 'storeMany', records: step.more.map((each) => recordOf(this.#file, each)) };
-      case 'write':
-        return { verb: 'write', record: this.#changed(record, picks.length) };
-      case 'writeAt':
-        return {
-          verb: 'write',
-          record: this.#changed(record, picks.length),
-          address: this.#address(choice),
-        };
-      case 'delete':
-        return { verb: 'delete' };
-      case 'unlock':
-        return { verb: 'unlock' };
-      case 'unlockAddress':
-        return { verb: 'unlock', rfa: this.#address(choice) };
-      case 'scan':
-        return { verb: 'scan', order: choice % 3 ? key : 'stored', direction, credit: 2 ** 22 };
-      case 'numrecs':
-        return { verb: 'isinfo', request: 'NUMRECS', key: 0 };
-      case 'reopen':
-        throw new TypeError('not a request');
-    }
-  }
-
-  /** Half of all writes keep the fields of some record but the last, so that some are allowed. */
-  #changed(record: Buffer, choice: number): Buffer {
-    const known = this.#model.records[choice % Math.max(1, this.#model.records.length)];
-    if (choice % 2 === 0 || known === undefined) return record;
-    const changed = Buffer.from(known.bytes);
-    const last = this.#file.fields[choice % this.#file.fields.length];
-    if (last !== undefined && last.offset < record.length) {
-      record.copy(changed, last.offset, last.offset, last.offset + last.length);
-    }
-    return changed;
-  }
-
-  #address(choice: number): Buffer {
-    if (choice % 20 === 0) return NO_ADDRESSES[choice % NO_ADDRESSES.length] ?? Buffer.alloc(0);
-    const seen = this.#seen[choice % Math.max(1, this.#seen.length)];
-    const { records, deleted } = this.#model;
-    const [gone] = [...deleted].slice(choice % Math.max(1, deleted.size));
-    if (choice % 7 === 0 && gone !== undefined) return Buffer.from(gone, 'hex');
-    const live = records[choice % Math.max(1, records.length)];
-    if (choice % 3 === 0 && seen !== undefined) {
-      return choice % 2 === 0 ? seen : seen.subarray(0, 6);
-    }
-    if (live === undefined) return Buffer.alloc(3);
-    const rfa = Buffer.from(live.rfa, 'hex');
-    return choice % 2 === 0 ? makeGrfa(rfa, crcOf(live.bytes)) : rfa;
-  }
-
   async #ask(request: Request, channel: number): Promise<Outcome> {
     const session = this.#sessions[channel % 2];
     if (session === undefined) throw new TypeError('there are two sessions');
@@ -217,7 +139,7 @@ export class Twin {
   /** The record behind an answered store or write, as the file made it. */
   async #observe(request: Request, actual: Outcome): Promise<Observed | undefined> {
     if (actual.verb === 'record' || actual.verb === 'stored') {
-      this.#seen.push(makeGrfa(Buffer.from(actual.rfa, 'hex'), actual.crc));
+      this.#requests.noteAddress(actual.rfa, actual.crc);
     }
     if (actual.verb !== 'stored' || request.verb === 'find') return undefined;
     const found = await this.#require().fetch(Buffer.from(actual.rfa, 'hex'));
@@ -338,7 +260,7 @@ export class Twin {
       return { verb: 'open' };
     });
     this.#compare(channel, request, expected, actual);
-    if (actual.verb === 'open' && options.mode === 'output') this.#seen.length = 0;
+    if (actual.verb === 'open' && options.mode === 'output') this.#requests.forget();
     if (actual.verb === 'open') this.#stored ??= await this.#services.engine.open(this.#path);
   }
 
@@ -347,7 +269,7 @@ export class Twin {
     this.#channels[channel] = undefined;
     model?.close();
     // The last to leave takes our own look inside along, so that the file is really closed and read anew.
-    if (this.#share.channels.size === 0) {
+    if (this.#share.isUnused) {
       await this.#stored?.close();
       this.#stored = undefined;
     }
@@ -362,43 +284,3 @@ export class Twin {
     return this.#stored;
   }
 }
-
-function outcomeOfReply(reply: Reply): Outcome {
-  switch (reply.verb) {
-    case 'record': {
-      const { verb, rfa, crc, locked, record } = reply;
-      const hex = Buffer.from(record).toString('hex');
-      return { verb, rfa: rfa.toString('hex'), crc, locked, record: hex };
-    }
-    case 'stored':
-      return { ...reply, rfa: reply.rfa.toString('hex') };
-    case 'storedMany':
-      return { verb: 'storedMany', stored: reply.stored, error: reply.error?.code };
-    case 'error':
-      return { verb: 'error', code: reply.code };
-    case 'value':
-      return { verb: 'value', value: reply.value };
-    case 'absent':
-    case 'done':
-    case 'open':
-      return { verb: reply.verb };
-    default:
-      throw new TypeError(`no request gets ${reply.verb}`);
-  }
-}
-
-function sortRecords(...outcomes: Outcome[]): void {
-  for (const outcome of outcomes) {
-    if (outcome.verb === 'scan') Object.assign(outcome, { records: [...outcome.records].sort() });
-  }
-}
-
-/** Long runs of filler say nothing. */
-function plain(value: unknown): string {
-  const bytesAsText = (_: string, each: unknown): unknown =>
-    isJsonBuffer(each) ? Buffer.from(each.data).toString('latin1') : each;
-  return JSON.stringify(value, bytesAsText).replace(/\.{8,}|(2e){8,}/g, '…');
-}
-
-const isJsonBuffer = (value: unknown): value is { data: number[] } =>
-  typeof value === 'object' && value !== null && 'type' in value && value.type === 'Buffer';

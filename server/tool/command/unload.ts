@@ -2,7 +2,7 @@
 
 import { createWriteStream } from 'node:fs';
 import { realpath } from 'node:fs/promises';
-import { Readable, type Writable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
 import { RsyndError } from '../../../shared/base/error.js';
@@ -93,7 +93,7 @@ async function refuseSameFile(path: string, output: string): Promise<void> {
 async function writeOut(tool: Tool, pieces: Readable, output: string): Promise<void> {
   if (output !== STANDARD_OUTPUT) return pipeline(pieces, createWriteStream(output));
   try {
-    await pipeline(pieces, tool.stdout as Writable, { end: false });
+    await pipeline(pieces, tool.stdout, { end: false });
   } catch (error) {
     // The reader of the pipe has seen enough, as with `| head`.
     if (!(error instanceof Error && 'code' in error && error.code === 'EPIPE')) throw error;

@@ -1,4 +1,5 @@
-// Every message, there and back, against frames written down in hex; and everything a codec must refuse.
+// Every message, there and back, against frames written down in hex; and everything a codec must
+// refuse.
 
 import t from 'tap';
 import { isRsyndError } from '../../../shared/base/error.js';

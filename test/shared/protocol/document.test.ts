@@ -1,5 +1,5 @@
-// PROTOCOL.md is what other clients are written from, so whatever it states is compared with the program:
-// every hex example, and every row of the tables of verbs, words, limits and errors.
+// PROTOCOL.md is what other clients are written from, so whatever it states is compared with the
+// program: every hex example, and every row of the tables of verbs, words, limits and errors.
 
 import { readFileSync } from 'node:fs';
 import t from 'tap';

@@ -1,6 +1,6 @@
-// A million mutated messages and streams: whatever arrives, a decoder answers with a message or with
-// ERR_PROTOCOL (ERR_BADDEF for a definition that contradicts itself), soon, and holds on to nothing.
-// The seed is printed; MUTATION_SEED repeats a run.
+// A million mutated messages and streams: whatever arrives, a decoder answers with a message or
+// with ERR_PROTOCOL (ERR_BADDEF for a definition that contradicts itself), soon, and holds on to
+// nothing. The seed is printed; MUTATION_SEED repeats a run.
 
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -43,7 +43,9 @@ function makeRandom(start: number): (below: number) => number {
 
 type Random = (below: number) => number;
 
-/** One of: flip a bit, set a telling byte, cut, drop, repeat, splice in a piece of another example. */
+/**
+ * One of: flip a bit, set a telling byte, cut, drop, repeat, splice in a piece of another example.
+ */
 function mutate(bytes: Buffer, random: Random): Buffer {
   const at = random(bytes.length + 1);
   const until = Math.min(bytes.length, at + random(9));
