@@ -41,7 +41,8 @@ export interface TlsOptions {
 export interface ConnectOptions {
   /**
    * `/encrypt`. True: TLS or failure, never a byte in clear first. False: no TLS.
-   * Giving `scl`, `tls.ca`, `tls.pin` or `tls.cert`, or a `rsynds://` address, means true.
+   * Giving `scl` or `tls.pin`, or a `rsynds://` address, means true; `tls.ca` alone only says whom to
+   * trust where there is TLS.
    * @default TLS where the server speaks it, else in clear; a certificate that is not trusted is a
    * failure all the same
    */
@@ -161,9 +162,7 @@ function reasonsForTls(given: {
   const reasons: string[] = [];
   if (given.secure) reasons.push('rsynds://');
   if (given.scl !== undefined) reasons.push('scl');
-  for (const field of ['ca', 'pin', 'cert'] as const) {
-    if (given.tls[field] !== undefined) reasons.push(`tls.${field}`);
-  }
+  if (given.tls.pin !== undefined) reasons.push('tls.pin');
   return reasons;
 }
 

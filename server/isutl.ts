@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The program `isutl`: local files without a server. It puts the tool together, runs one command and ends
-// with the exit status that says how it went; the commands are in tool/command/.
+// The program `isutl`: local files without a server. It puts the tool together, runs one command and
+// ends with the exit status that says how it went; the commands are in tool/command/.
 
 import { readFileSync } from 'node:fs';
 import { failAndExit } from '../shared/cli/fail.js';

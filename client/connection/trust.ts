@@ -8,6 +8,7 @@ import { RsyndError } from '../../shared/base/error.js';
 import { definitionFileBytesMax } from '../../shared/base/limits.js';
 import { splitPem } from '../../shared/tls/pem.js';
 import { policyFor } from '../../shared/tls/policy.js';
+import { loadNonceSource } from '../../shared/tls/random-state.js';
 import type { ComplianceLevel, PemSource, TlsOptions } from '../open-options.js';
 
 const PIN_FORM = /^sha256\/([A-Za-z0-9+/]{43}=)$/;
@@ -25,14 +26,15 @@ export interface Trust {
 }
 
 /**
- * Reads files and makes the TLS context. `env` is the environment (RSYND_CA, NODE_EXTRA_CA_CERTS).
- * ERR_TLSCONF naming the option that is unusable.
+ * Reads files and makes the TLS context. `env` is the environment (RSYND_CA, NODE_EXTRA_CA_CERTS,
+ * SYNSSL_RAND). ERR_TLSCONF naming the option that is unusable, ERR_RNDSTATE.
  */
 export async function loadTrust(
   options: TlsOptions,
   scl: ComplianceLevel,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Trust> {
+  loadNonceSource(env);
   const pin = options.pin === undefined ? undefined : parsePin(options.pin);
   const ca = await loadAuthorities(options.ca, env);
   const identity = await loadIdentity(options);

@@ -5,7 +5,7 @@
 import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, extname, isAbsolute, join, resolve, sep } from 'node:path';
 import { RsyndError } from '../../shared/base/error.js';
-import { fileNameBytesMax } from '../../shared/base/limits.js';
+import { fileNameBytesMax, fileNamePartBytesMax } from '../../shared/base/limits.js';
 
 /** Extension of a name written without one, as the field has it. */
 const DEFAULT_EXTENSION = '.ism';
@@ -42,10 +42,13 @@ export const localPaths: PathResolver = (name) => {
 function isPlainName(name: string): boolean {
   if (name === '' || Buffer.byteLength(name) > fileNameBytesMax || isAbsolute(name)) return false;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  if (/[\u0000-\u001f\u007f\\:]/.test(name)) return false;
+  if (/[\u0000-\u001f\u007f-\u009f\\:]/.test(name)) return false;
   if (name.endsWith('-lock')) return false;
-  return name.split('/').every((part) => part !== '' && !part.startsWith('.'));
+  return name.split('/').every(isPlainPart);
 }
+
+const isPlainPart = (part: string): boolean =>
+  part !== '' && !part.startsWith('.') && Buffer.byteLength(part) <= fileNamePartBytesMax;
 
 const withExtension = (path: string): string =>
   extname(path) === '' ? path + DEFAULT_EXTENSION : path;

@@ -20,9 +20,10 @@ import {
   writeDeadlineMs,
 } from '../../shared/base/limits.js';
 import { decodeRequest, encodeReply } from '../../shared/protocol/codec.js';
+import type { Frame } from '../../shared/protocol/frame.js';
 import { FrameReader } from '../../shared/protocol/frame-reader.js';
 import { FrameWriter } from '../../shared/protocol/frame-writer.js';
-import type { Reply } from '../../shared/protocol/message.js';
+import type { Reply, Request } from '../../shared/protocol/message.js';
 import { errorReply } from '../operation/error-reply.js';
 import type { Session, SessionOutput } from '../session/session.js';
 
@@ -104,7 +105,12 @@ export class SessionConnection implements SessionOutput {
   /** All replies of one turn leave in one write. */
   reply(reply: Reply, channel: number, id: number): void {
     if (this.#isClosed) return;
-    encodeReply(this.#writer, reply, channel, id);
+    try {
+      encodeReply(this.#writer, reply, channel, id);
+    } catch (error) {
+      // Nothing was appended; what does not fit a frame is answered with the reason, which does.
+      encodeReply(this.#writer, errorReply(error), channel, id);
+    }
     if (this.#isFlushing) return;
     this.#isFlushing = true;
     process.nextTick(() => this.#flush());
@@ -154,14 +160,25 @@ export class SessionConnection implements SessionOutput {
         const frame = this.#reader.next();
         if (frame === undefined) return this.#flush();
         this.#lastRequestAt = this.#lastHeardAt;
-        const request = decodeRequest(frame.verb, frame.body);
-        this.session.handle(request, frame.channel, frame.request);
+        this.#handle(frame);
         if (this.session.isReady) this.#reader.frameBytesMax = frameBytesMax;
       }
     } catch (error) {
       return this.#endWith(error, 'protocol violation');
     }
     this.#stopReading();
+  }
+
+  /** A bad frame ends the connection (it throws); a bad request in a good frame ends the request. */
+  #handle(frame: Frame): void {
+    let request: Request;
+    try {
+      request = decodeRequest(frame.verb, frame.body);
+    } catch (error) {
+      if (!isRsyndError(error) || error.code === 'ERR_PROTOCOL') throw error;
+      return this.reply(errorReply(error), frame.channel, frame.request);
+    }
+    this.session.handle(request, frame.channel, frame.request);
   }
 
   #mustWait(): boolean {

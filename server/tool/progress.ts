@@ -49,10 +49,9 @@ class Percentages implements ProgressDisplay {
     const step = this.#stream.isTTY === true ? 1 : 10;
     if (percent < this.#shown + step && !(percent === 100 && this.#shown < 100)) return;
     this.#shown = percent;
-    const isLast = percent === 100 || this.#stream.isTTY !== true;
-    this.#stream.write(
-      `\r${this.#label} ${percent}%${isLast ? '\n' : ''}`.replace(/^\r(?=.*\n)/s, ''),
-    );
+    const isTerminal = this.#stream.isTTY === true;
+    const end = percent === 100 || !isTerminal ? '\n' : '';
+    this.#stream.write(`${isTerminal ? '\r' : ''}${this.#label} ${percent}%${end}`);
   }
 
   stop(): void {

@@ -36,6 +36,8 @@ export const locksPerChannelMax = 10_000;
 /** Bytes queued towards one client before its requests are not read any more. */
 export const outputQueueBytesMax = 1024 * 1024;
 export const fileNameBytesMax = 512;
+/** One part of it between slashes. File systems take 255; ours get extensions and companions yet. */
+export const fileNamePartBytesMax = 200;
 export const userNameBytesMax = 128;
 
 /** Connections and handshakes: server/net. A pending connection has not yet said who it is. */

@@ -196,6 +196,8 @@ t.test('-v checks and -r rebuilds each of several files', async (t) => {
   t.equal(verified.status, 3, 'the first failure decides');
   t.match(verified.err, /error: File not found: .*\nerror: Not an ISAM file: /);
   t.match(verified.out, 'plant: 1500 records, 2 indexes, no problems');
+  const told = await isutl(['--json', '-v', at('junk.ism')]);
+  t.equal(JSON.parse(told.err).error.code, 'ERR_NOTISM');
   const rebuilt = await isutl(['-r', at('plant'), '--json']);
   t.match(JSON.parse(rebuilt.out), [{ records: 1500, entries: [1500, 1500], problemCount: 0 }]);
   const percent = await isutl(['-v', '-%', at('plant')]);

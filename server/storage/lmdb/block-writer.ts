@@ -71,11 +71,16 @@ export class BlockWriter {
     return true;
   }
 
+  /** Makes an empty block know `slots` slots as used once. */
+  restoreDirectory(slots: number): void {
+    while (slotCount(this.bytes) < slots) this.#growDirectory();
+  }
+
   /** Takes slot `slot` of a block being rebuilt; false when there is no room. Ascending slots only. */
   restoreSlot(slot: number, length: number, large: boolean): boolean {
-    const growth = (slot + 1 - slotCount(this.bytes)) * SLOT_ENTRY_BYTES;
+    const growth = Math.max(0, slot + 1 - slotCount(this.bytes)) * SLOT_ENTRY_BYTES;
     if (length + growth > this.freeBytes) return false;
-    while (slotCount(this.bytes) <= slot) this.#growDirectory();
+    this.restoreDirectory(slot + 1);
     this.bytes[AT_USED] = this.used + 1;
     this.#place(slot, length, large);
     return true;

@@ -142,6 +142,7 @@ class Rebuild {
       return;
     }
     const writer = new BlockWriter(emptyBlock(bytes.length));
+    if (isBlockIntact(bytes)) writer.restoreDirectory(slotCount(bytes));
     for (let slot = 0; slot < slotCount(bytes); slot++) {
       if (slotStart(bytes, slot) !== 0) this.#moveRecord(bytes, makeAddress(number, slot), writer);
     }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { fileProblem } from '../../../server/tool/file-problem.js';
 import { readLines } from '../../../server/tool/format/line-reader.js';
 import { createReader, createWriter, type FormatChoice } from '../../../server/tool/formats.js';
 import { type LoadReport, loadRows } from '../../../server/tool/load.js';
@@ -356,4 +357,18 @@ t.test('a load goes on behind refused records and stops when there are too many'
   t.equal(stopped.report.stored, 12);
   const full = () => new RsyndError('ERR_FILFUL', 'no more');
   await t.rejects(load(spec, { format: 'fixed' }, input, { refuse: full }), { code: 'ERR_FILFUL' });
+});
+
+t.test('fileProblem() names the file and keeps other errors as they are', async (t) => {
+  const failure = (code: string) => Object.assign(new Error('x'), { code, syscall: 'open' });
+  const cases = [
+    ['ENOENT', 'ERR_FNF'],
+    ['EACCES', 'ERR_PROTEC'],
+    ['ENOSPC', 'ERR_NOSPAC'],
+    ['EIO', 'ERR_IOFAIL'],
+  ] as const;
+  for (const [cause, code] of cases)
+    t.match(fileProblem(failure(cause), 'a.txt'), { code, file: 'a.txt' });
+  const bug = new TypeError('a bug');
+  t.equal(fileProblem(bug, 'a.txt'), bug);
 });
