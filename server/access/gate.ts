@@ -42,7 +42,8 @@ export const createGate = (facts: FileSystemFacts = systemFacts): Gate => ({
     if (isOnNetworkFileSystem(file.path, facts)) {
       throw netcrypt(
         file,
-        'its path is on a network file system, which does not encrypt; keep it on a local disk and open it through rsynd -encrypt',
+        'its path is on a network file system, which does not encrypt; ' +
+          'keep it on a local disk and open it through rsynd -encrypt',
       );
     }
   },

@@ -88,7 +88,9 @@ function realFile(path: string): string | undefined {
 
 function refused(name: string): RsyndError {
   const shown = JSON.stringify(name.slice(0, 64));
-  const why = `${shown} does not name a file below the data directory; use a relative name such as orders or sales/orders`;
+  const why =
+    `${shown} does not name a file below the data directory; ` +
+    'use a relative name such as orders or sales/orders';
   return new RsyndError('ERR_FILSPC', why);
 }
 

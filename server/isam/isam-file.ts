@@ -202,7 +202,9 @@ export class IsamFile {
   }
 
   #tooShort(length: number): RsyndError {
-    const why = `${this.name} fills in autokeys in the first ${this.#autokeys.reach} bytes of a record, this one has ${length}`;
+    const why =
+      `${this.name} fills in autokeys in the first ${this.#autokeys.reach} ` +
+      `bytes of a record, this one has ${length}`;
     return new RsyndError('ERR_IRCSIZ', why, { file: this.name });
   }
 

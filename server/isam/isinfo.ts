@@ -119,6 +119,8 @@ function fileOptions({ spec }: IsamFile): string {
     'STORED_GRFA',
     (a.addressing ?? 32) > 32 && 'TBYTE',
     a.trackChanges && 'TRACK_CHANGES',
+    ...Object.values(spec.seeds ?? {}).map((seed) => `SEED=${seed}`),
+    ...(a.portableIntegers ?? []).map(({ offset, length }) => `I=${offset + 1}:${length}`),
   ];
   return words.filter((word) => typeof word === 'string').join(',');
 }

@@ -10,7 +10,9 @@ import { pidOf } from './process-identity.js';
 import type { BlockedWait } from './wait-graph.js';
 
 export function fileInUse(file: string, wanted: FileClaim, other: HoldRow): RsyndError {
-  const why = `${file} is open by ${name(other)} in ${other.mode} mode, share ${other.share}, since ${time(other.sinceMs)}, which does not go with ${wanted.mode} mode, share ${effectiveShare(wanted)}`;
+  const why =
+    `${file} is open by ${name(other)} ` +
+    `in ${other.mode} mode, share ${other.share}, since ${time(other.sinceMs)}, which does not go with ${wanted.mode} mode, share ${effectiveShare(wanted)}`;
   return new RsyndError('ERR_FINUSE', `${why}; ${hintFor(wanted, other)}`, { file });
 }
 
@@ -47,7 +49,9 @@ export function queueFull(place: RecordPlace): RsyndError {
 }
 
 export function tooManyLocks(file: string): RsyndError {
-  const why = `this channel holds ${locksPerChannelMax} record locks, and no more are given to one; unlock some of them`;
+  const why =
+    `this channel holds ${locksPerChannelMax} record locks, ` +
+    'and no more are given to one; unlock some of them';
   return new RsyndError('ERR_SRVRLIMIT', why, { file, subject: file });
 }
 
@@ -71,7 +75,9 @@ export const holdClosed = (file: string): RsyndError =>
   });
 
 export function inputOnly(file: string, directory: string): RsyndError {
-  const why = `locks for ${file} cannot be kept in ${directory}, which is not writable for this process; open it in input mode, or allow writing there`;
+  const why =
+    `locks for ${file} cannot be kept in ${directory}, ` +
+    'which is not writable for this process; open it in input mode, or allow writing there';
   return new RsyndError('ERR_OUTRDO', why, { file });
 }
 

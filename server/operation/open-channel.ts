@@ -65,6 +65,8 @@ export function nextEdge(position: Position, direction: Direction): [Edge, Direc
 /** Refuses a verb that the open mode does not allow. ERR_FILOPT. */
 export function requireMode(channel: OpenChannel, verb: string, ...modes: OpenMode[]): void {
   if (modes.includes(channel.mode)) return;
-  const why = `${verb} needs a channel opened in ${modes.join(' or ')} mode; ${channel.name} is open in ${channel.mode} mode`;
+  const why =
+    `${verb} needs a channel opened in ${modes.join(' or ')} mode; ` +
+    `${channel.name} is open in ${channel.mode} mode`;
   throw new RsyndError('ERR_FILOPT', why, { file: channel.name });
 }

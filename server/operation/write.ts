@@ -106,7 +106,9 @@ function requireLockedCurrent(channel: OpenChannel, verb: string): CurrentRecord
   requireLocking(channel, verb);
   const { current } = channel;
   if (current !== undefined && channel.hold.isLocked(current.rfa)) return current;
-  const why = `${verb} on ${channel.name} needs a record that was read and is still locked; read it first with lock auto or manual`;
+  const why =
+    `${verb} on ${channel.name} needs a record that was read and is still locked; ` +
+    'read it first with lock auto or manual';
   throw new RsyndError('ERR_NOCURR', why, { file: channel.name });
 }
 

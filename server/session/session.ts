@@ -224,7 +224,9 @@ export class Session {
   #hello(request: Request): Reply {
     if (request.verb !== 'hello') throw outOfOrder('hello', request);
     if (request.protocol !== PROTOCOL_VERSION) {
-      const why = `the client speaks protocol ${request.protocol}, this server ${PROTOCOL_VERSION}; update the older of the two`;
+      const why =
+        `the client speaks protocol ${request.protocol}, this server ${PROTOCOL_VERSION}; ` +
+        'update the older of the two';
       throw new RsyndError('ERR_PROTOCOL', why);
     }
     this.#state = 'login';
