@@ -17,7 +17,7 @@ import { errorReply } from '../operation/error-reply.js';
 import { type Asker, close, create, open, type Services } from '../operation/open.js';
 import type { OpenChannel } from '../operation/open-channel.js';
 import { type ChannelRequest, dispatch, waitOf } from './dispatch.js';
-import { type Envelope, type Lane, makeLane } from './lane.js';
+import { type Envelope, Lane } from './lane.js';
 import { ScanTable } from './scan-table.js';
 
 /** Where replies go. */
@@ -110,15 +110,16 @@ export class Session {
 
   /** What is under way ends first: a change must not outlive the locks it was made under. */
   async #closeLane(lane: Lane): Promise<void> {
-    await lane.running;
+    await lane.idle();
     if (lane.channel !== undefined) await close(lane.channel).catch(this.#options.onUnexpected);
   }
 
   #enqueue(envelope: Envelope): void {
     const lane = this.#laneOf(envelope);
     if (lane === undefined) return this.#run(undefined, envelope);
-    if (lane.busy) lane.waiting.push(envelope);
-    else this.#run(lane, envelope);
+    const isNext = lane.waiting.length === 0 && lane.mayStart(envelope.request.verb);
+    if (isNext) this.#run(lane, envelope);
+    else lane.waiting.push(envelope);
   }
 
   /** The lane a request queues in; `open` makes one. Requests without a lane run at once. */
@@ -126,7 +127,7 @@ export class Session {
     const lane = this.#lanes.get(channel);
     if (lane !== undefined || request.verb !== 'open') return lane;
     if (this.#lanes.size >= channelsPerSessionMax) return undefined;
-    const made = makeLane();
+    const made = new Lane();
     this.#lanes.set(channel, made);
     return made;
   }
@@ -139,29 +140,35 @@ export class Session {
       return this.#refuse(envelope, error);
     }
     if (!isLater(answer)) return this.#settle(envelope, answer);
-    const running = answer
+    lane?.begin(envelope.request.verb);
+    answer
       .then(
-        (reply) => this.#settle(envelope, reply),
-        (error) => this.#refuse(envelope, error),
+        (reply) => this.#finish(lane, envelope, () => this.#settle(envelope, reply)),
+        (error) => this.#finish(lane, envelope, () => this.#refuse(envelope, error)),
       )
-      .finally(() => this.#next(lane, envelope))
       .catch(this.#options.onUnexpected);
-    if (lane === undefined) return;
-    lane.busy = true;
-    lane.running = running;
+  }
+
+  /** In one turn, so that whoever hears the answer finds its lane free. */
+  #finish(lane: Lane | undefined, envelope: Envelope, answer: () => void): void {
+    try {
+      answer();
+    } finally {
+      this.#next(lane, envelope);
+    }
   }
 
   /** Runs what waited in the lane; a lane without a file goes when nothing waits in it. */
   #next(lane: Lane | undefined, { channel, id }: Envelope): void {
     this.#cancels.delete(id);
     if (lane === undefined) return;
-    lane.busy = false;
-    while (!lane.busy) {
-      const envelope = lane.waiting.shift();
-      if (envelope === undefined) break;
-      this.#run(lane, envelope);
+    lane.finish();
+    for (let head = lane.waiting[0]; head !== undefined; head = lane.waiting[0]) {
+      if (!lane.mayStart(head.request.verb)) return;
+      lane.waiting.shift();
+      this.#run(lane, head);
     }
-    const isDone = !lane.busy && lane.channel === undefined;
+    const isDone = lane.isIdle && lane.channel === undefined;
     if (isDone && this.#lanes.get(channel) === lane) this.#lanes.delete(channel);
   }
 

@@ -72,7 +72,7 @@ export class SessionHarness {
       services,
       askerOf: (user) => ({
         caller: { user, route },
-        owner: { id: owner, label: `${user}@test` },
+        owner: { id: owner, label: `${user}@${owner}` },
         paths,
       }),
       authenticate: options.authenticate ?? ((user) => user ?? 'nobody'),
