@@ -12,7 +12,8 @@ import type { BlockedWait } from './wait-graph.js';
 export function fileInUse(file: string, wanted: FileClaim, other: HoldRow): RsyndError {
   const why =
     `${file} is open by ${name(other)} ` +
-    `in ${other.mode} mode, share ${other.share}, since ${time(other.sinceMs)}, which does not go with ${wanted.mode} mode, share ${effectiveShare(wanted)}`;
+    `in ${other.mode} mode, share ${other.share}, since ${time(other.sinceMs)}, ` +
+    `which does not go with ${wanted.mode} mode, share ${effectiveShare(wanted)}`;
   return new RsyndError('ERR_FINUSE', `${why}; ${hintFor(wanted, other)}`, { file });
 }
 

@@ -28,6 +28,8 @@ async function lockNew(channel: OpenChannel, stored: StoredRecord): Promise<Stor
     if (!isRsyndError(error)) throw error;
     return storedReply(stored, false);
   }
+  // The record that was current at this address is deleted: a write must not mean the new one.
+  if (channel.current?.rfa.equals(stored.rfa) === true) channel.current = undefined;
   channel.manualLocked.add(rfaText(stored.rfa));
   return storedReply(stored, true);
 }

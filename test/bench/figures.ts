@@ -155,7 +155,8 @@ const median = (values: readonly number[]): number =>
 const shown = (value: number): string => Math.round(value).toLocaleString('en').padStart(10);
 
 console.log(
-  `${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}, ${rounds} rounds, ${records} records of ${RECORD_BYTES} bytes`,
+  `${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}, ` +
+    `${rounds} rounds, ${records} records of ${RECORD_BYTES} bytes`,
 );
 for (const [name, [ours, theirs]] of Object.entries(work)) {
   const our: number[] = [];

@@ -12,7 +12,7 @@ import { Twin } from '../model/twin.js';
 
 const stepsPerFile = 200;
 
-const seed = Number(process.env['FC_SEED'] ?? Date.now() % 2 ** 31);
+const seed = Number(process.env.FC_SEED ?? Date.now() % 2 ** 31);
 
 interface Tally {
   definitions: number;
@@ -41,7 +41,7 @@ async function compare(engine: EngineName, definitions: number): Promise<Tally> 
       }
     },
   );
-  const endOnFailure = process.env['FC_SHRINK'] === undefined;
+  const endOnFailure = process.env.FC_SHRINK === undefined;
   const run = await fc.check(property, { numRuns: definitions, seed, endOnFailure });
   if (run.failed) throw new Error(story(engine, run.counterexample?.[0], run.errorInstance));
   return tally;

@@ -89,6 +89,7 @@ export class ModelChannel {
     if (isLocked) {
       this.#share.lock(record.rfa, this);
       this.#manualLocked.add(record.rfa);
+      if (this.#current === record.rfa) this.#current = undefined;
     }
     return this.#storedOutcome(record, isLocked);
   }

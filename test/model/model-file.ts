@@ -133,6 +133,16 @@ export class ModelFile {
     this.deleted.delete(rfa);
   }
 
+  /** Is `actual` this record, autokeys aside? */
+  isLike(record: ModelRecord, actual: Buffer): boolean {
+    if (actual.length !== record.bytes.length) return false;
+    const bytes = Buffer.from(actual);
+    for (const { offset } of this.#autokeys('sequence', 'timestamp', 'ctimestamp')) {
+      record.bytes.copy(bytes, offset, offset, offset + AUTOKEY_BYTES);
+    }
+    return bytes.equals(record.bytes);
+  }
+
   #checkSize(given: Uint8Array): void {
     const { size, format } = this.spec.record;
     const fits = format === 'fixed' ? given.length === size : given.length <= size;

@@ -221,7 +221,7 @@ export class Twin {
     }
   }
 
-  /** Records that null keys keep out of every index differ by nothing but their bytes. */
+  /** Of records that null keys keep out of every index any may be any that has the same bytes. */
   async #learnUnindexed(lost: ModelRecord[]): Promise<void> {
     const edge = { prefix: Buffer.alloc(0), side: 'before' } as const;
     const cursor = { order: 'stored', direction: 'forward', from: edge, until: edge } as const;
@@ -233,7 +233,7 @@ export class Twin {
     ) => {
       const rfa = makeRfa(at.block, at.slot).toString('hex');
       const record = Buffer.from(bytes.subarray(start, end));
-      const index = lost.findIndex((each) => each.bytes.equals(record));
+      const index = lost.findIndex((each) => this.#model.isLike(each, record));
       const match = this.#model.at(rfa) === undefined ? lost[index] : undefined;
       if (match !== undefined) {
         this.#model.adopt(match, { rfa, record });

@@ -16,7 +16,6 @@ import {
   transactionEntriesMax,
   writesWaitingMax,
 } from '../../../shared/base/limits.js';
-import { abort } from './environment.js';
 import { commitError, readError } from './lmdb-error.js';
 import type { Store } from './open-store.js';
 import { WriteTransaction } from './write-transaction.js';
@@ -113,7 +112,7 @@ export class CommitQueue {
   }
 
   /** Moves steps from the queue into `group` and runs them, as many as one transaction may hold. */
-  #runGroup(group: WaitingStep[]): unknown {
+  #runGroup(group: WaitingStep[]): 'undo' | undefined {
     const transaction = new WriteTransaction(this.#store, statSync(this.#store.layout.path).size);
     while (!isFull(transaction)) {
       const step = this.#waiting.shift();
@@ -121,7 +120,7 @@ export class CommitQueue {
       group.push(step);
       step.run(transaction);
     }
-    if (!transaction.isChanged) return abort;
+    if (!transaction.isChanged) return 'undo';
     this.#requireSpace(transaction.diskBytes + 3 * transaction.recordBytes);
     transaction.finish();
     return undefined;

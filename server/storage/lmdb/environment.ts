@@ -138,9 +138,14 @@ export class Environment {
     return this.#root.useReadTransaction();
   }
 
-  /** Runs `step` as one transaction; `ABORT` from it, or a throw, leaves no trace. */
-  transact(step: () => unknown): void {
-    this.#root.transactionSync(step);
+  /**
+   * Runs `step` as one transaction, on the disk when this returns; `undo` from it, or a throw, leaves
+   * no trace. Nothing else may be returned into lmdb-js: a promise (as `put` gives) would leave the
+   * transaction open.
+   */
+  // biome-ignore lint/suspicious/noConfusingVoidType: most steps have nothing to say.
+  transact(step: () => 'undo' | void): void {
+    this.#root.transactionSync(() => (step() === 'undo' ? ABORT : undefined));
   }
 
   /** A real view of the first `length` bytes of what getBinaryFast gave; good until the next read. */
@@ -161,9 +166,6 @@ export class Environment {
   }
 }
 
-/** Returned from a transaction to undo it. */
-export const abort: unknown = ABORT;
-
 /** LMDB's way to walk a range of places. */
 export function placeRange(range: PlaceRange, direction: Direction): RangeOptions<Uint8Array> {
   return direction === 'forward'
@@ -177,9 +179,20 @@ export function placeRange(range: PlaceRange, direction: Direction): RangeOption
       };
 }
 
+/** Big-endian, by hand: the general call costs as much as the read itself. */
 const numberKey = (width: number) => ({
-  writeKey: (key: number, target: Buffer, start: number): number =>
-    target.writeUIntBE(key, start, width),
+  writeKey(key: number, target: Buffer, start: number): number {
+    const low = key >>> 0;
+    const high = Math.floor(key / 0x1_0000_0000);
+    const end = start + width;
+    if (width === ADDRESS_BYTES) target[start] = high >>> 8;
+    target[end - 5] = high & 0xff;
+    target[end - 4] = low >>> 24;
+    target[end - 3] = (low >>> 16) & 0xff;
+    target[end - 2] = (low >>> 8) & 0xff;
+    target[end - 1] = low & 0xff;
+    return end;
+  },
   readKey: (source: Buffer, start: number): number => source.readUIntBE(start, width),
 });
 

@@ -305,6 +305,29 @@ onBoth(
   },
 );
 
+onBoth('no change is lost when many sessions change one record', async (t, bench) => {
+  const path = await bench.file('orders', ['AAAA0000', 'BBBB0000']);
+  const rounds = 25;
+  const work = Array.from({ length: 8 }, async (_, number) => {
+    const session = bench.session();
+    await session.open(path);
+    for (let round = 0; round < rounds; round++) {
+      const target = number % 2 === 0 ? first : key('A', 0, 'gen');
+      const reply = await session.call(read(target, number % 3 === 0 ? 'manual' : 'auto', 60_000));
+      if (reply.verb !== 'record') throw new TypeError(textOf(reply));
+      const count = Number(String(reply.record).slice(4)) + 1;
+      const changed = `AAAA${String(count).padStart(4, '0')}`;
+      await session.call(number % 2 === 0 ? write(changed) : write(changed, reply.rfa));
+      await session.call({ verb: 'unlock', rfa: reply.rfa });
+    }
+    await session.close();
+  });
+  await Promise.all(work);
+  const session = bench.session();
+  await session.open(path);
+  t.equal(textOf(await session.call(read(first))), `AAAA${String(8 * rounds).padStart(4, '0')}`);
+});
+
 onBoth('a new record that somebody else locks first is stored all the same', async (t, bench) => {
   // The address is known only when the record is there for all to see. An error would make the caller
   // store it again.
