@@ -16,6 +16,7 @@ import {
   idleSessionMs,
   loginDeadlineMs,
   outputQueueBytesMax,
+  requestBytesPerSessionMax,
   requestsPerSessionMax,
   writeDeadlineMs,
 } from '../../shared/base/limits.js';
@@ -157,11 +158,12 @@ export class SessionConnection implements SessionOutput {
   #pull(): void {
     try {
       while (!this.#mustWait()) {
+        // Asked each time, because a login is answered between two frames.
+        if (this.session.isReady) this.#reader.frameBytesMax = frameBytesMax;
         const frame = this.#reader.next();
         if (frame === undefined) return this.#flush();
         this.#lastRequestAt = this.#lastHeardAt;
         this.#handle(frame);
-        if (this.session.isReady) this.#reader.frameBytesMax = frameBytesMax;
       }
     } catch (error) {
       return this.#endWith(error, 'protocol violation');
@@ -178,13 +180,14 @@ export class SessionConnection implements SessionOutput {
       if (!isRsyndError(error) || error.code === 'ERR_PROTOCOL') throw error;
       return this.reply(errorReply(error), frame.channel, frame.request);
     }
-    this.session.handle(request, frame.channel, frame.request);
+    this.session.handle(request, frame.channel, frame.request, frame.body.length);
   }
 
   #mustWait(): boolean {
     return (
       this.#reason !== undefined ||
       this.session.pending >= requestsPerSessionMax ||
+      this.session.pendingBytes >= requestBytesPerSessionMax ||
       this.isCongested
     );
   }
@@ -219,7 +222,7 @@ export class SessionConnection implements SessionOutput {
     const waiters = this.#drainWaiters;
     this.#drainWaiters = [];
     for (const goOn of waiters) goOn();
-    this.#resumeReading();
+    if (!this.#isClosed) this.#resumeReading();
   }
 
   /** Pings a silent client, and gives it up when it stays silent. Not while we do not listen. */
@@ -255,7 +258,9 @@ export class SessionConnection implements SessionOutput {
   #close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#drainWaiters = [];
-    this.session.close().finally(() => this.#options.onClose(this.#reason ?? 'closed by client'));
+    const closed = this.session.close();
+    // Who waits for room must not wait for ever: told now, it sees that the session is closed.
+    this.#drained();
+    closed.finally(() => this.#options.onClose(this.#reason ?? 'closed by client'));
   }
 }

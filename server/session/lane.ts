@@ -11,6 +11,8 @@ export interface Envelope {
   readonly request: Request;
   readonly channel: number;
   readonly id: number;
+  /** What it keeps in memory until it is answered. */
+  readonly bytes: number;
 }
 
 /** Verbs of which many may be under way at once. */
@@ -21,6 +23,8 @@ export class Lane {
   channel: OpenChannel | undefined;
   /** The requests that wait their turn. */
   readonly waiting: Envelope[] = [];
+  /** True while they wait for the client to take replies rather than for a turn. */
+  isParked = false;
   #running = 0;
   #verb: RequestVerb | undefined;
   #whenIdle: (() => void)[] = [];

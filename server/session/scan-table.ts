@@ -37,8 +37,11 @@ export class ScanTable {
     this.#onUnexpected = onUnexpected;
   }
 
-  /** ERR_CHNEXC when there are too many; and what Scan refuses. */
+  /** ERR_CHNEXC when there are too many, ERR_PROTOCOL for an id in use; and what Scan refuses. */
   start(channel: OpenChannel, request: ScanRequest, number: number, id: number): void {
+    if (this.#running.has(id)) {
+      throw new RsyndError('ERR_PROTOCOL', `request id ${id} is that of a scan under way`);
+    }
     if (this.#running.size >= scansPerSessionMax) {
       const why = `this session has ${scansPerSessionMax} scans under way; finish or cancel some`;
       throw new RsyndError('ERR_CHNEXC', why);

@@ -25,7 +25,7 @@ export interface SessionOutput {
   reply(reply: Reply, channel: number, id: number): void;
   /** True while the client takes replies more slowly than they are made: scans wait. */
   readonly isCongested: boolean;
-  /** Calls back once, when it is not congested any more. */
+  /** Calls back once, when it is not congested any more, or the client is gone. */
   onceDrained(goOn: () => void): void;
 }
 
@@ -49,6 +49,9 @@ export class Session {
   #state: 'greeting' | 'login' | 'ready' | 'closed' = 'greeting';
   #asker: Asker | undefined;
   #pending = 0;
+  #pendingBytes = 0;
+  /** Settles when the `open` before the next one is answered. */
+  #opened: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   constructor(options: SessionOptions) {
@@ -59,6 +62,11 @@ export class Session {
   /** Requests taken and not yet answered; scans do not count. */
   get pending(): number {
     return this.#pending;
+  }
+
+  /** Bytes of the requests that `pending` counts. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
   }
 
   get isReady(): boolean {
@@ -80,14 +88,18 @@ export class Session {
     this.#state = 'ready';
   }
 
-  /** Takes one request; its reply goes to the output, perhaps before this returns. Never throws. */
-  handle(request: Request, channel: number, id: number): void {
+  /**
+   * Takes one request of so many bytes; its reply goes to the output, perhaps before this returns.
+   * Never throws.
+   */
+  handle(request: Request, channel: number, id: number, bytes = 0): void {
     if (this.#state === 'closed') return;
     if (request.verb === 'credit') return this.#scans.grant(id, request.bytes);
     if (request.verb === 'cancel') return this.#cancel(id);
     if (request.verb === 'ping') return this.#options.output.reply({ verb: 'pong' }, channel, id);
     this.#pending++;
-    const envelope = { request, channel, id };
+    this.#pendingBytes += bytes;
+    const envelope = { request, channel, id, bytes };
     if (this.#state !== 'ready') this.#run(undefined, envelope);
     else this.#enqueue(envelope);
   }
@@ -150,21 +162,20 @@ export class Session {
   }
 
   /** In one turn, so that whoever hears the answer finds its lane free. */
-  #finish(lane: Lane | undefined, envelope: Envelope, answer: () => void): void {
+  #finish(lane: Lane | undefined, { channel }: Envelope, answer: () => void): void {
     try {
       answer();
     } finally {
-      this.#next(lane, envelope);
+      lane?.finish();
+      if (lane !== undefined) this.#goOn(lane, channel);
     }
   }
 
   /** Runs what waited in the lane; a lane without a file goes when nothing waits in it. */
-  #next(lane: Lane | undefined, { channel, id }: Envelope): void {
-    this.#cancels.delete(id);
-    if (lane === undefined) return;
-    lane.finish();
+  #goOn(lane: Lane, channel: number): void {
     for (let head = lane.waiting[0]; head !== undefined; head = lane.waiting[0]) {
       if (!lane.mayStart(head.request.verb)) return;
+      if (this.#options.output.isCongested) return this.#park(lane, channel);
       lane.waiting.shift();
       this.#run(lane, head);
     }
@@ -172,13 +183,25 @@ export class Session {
     if (isDone && this.#lanes.get(channel) === lane) this.#lanes.delete(channel);
   }
 
-  #settle({ channel, id }: Envelope, reply: Reply | undefined): void {
+  /** Thousands of requests may wait behind a lock: their replies are made as the client takes them. */
+  #park(lane: Lane, channel: number): void {
+    if (lane.isParked) return;
+    lane.isParked = true;
+    this.#options.output.onceDrained(() => {
+      lane.isParked = false;
+      this.#goOn(lane, channel);
+    });
+  }
+
+  #settle({ channel, id, bytes }: Envelope, reply: Reply | undefined): void {
     this.#pending--;
+    this.#pendingBytes -= bytes;
     if (reply !== undefined) this.#options.output.reply(reply, channel, id);
   }
 
-  #refuse({ channel, id }: Envelope, error: unknown): void {
+  #refuse({ channel, id, bytes }: Envelope, error: unknown): void {
     this.#pending--;
+    this.#pendingBytes -= bytes;
     if (!(error instanceof RsyndError)) this.#options.onUnexpected(error);
     this.#options.output.reply(errorReply(error), channel, id);
   }
@@ -216,16 +239,13 @@ export class Session {
     if (waitMs > lockWaitMsMax) {
       throw new RsyndError('ERR_INVARG', `waitMs ${waitMs} is above ${lockWaitMsMax}`);
     }
+    // Of two waits under one id the end of the session could end but one.
+    if (this.#cancels.has(id)) throw idInUse(id);
     const cancel = new AbortController();
+    const answer = dispatch(channel, request, cancel.signal);
+    if (!isLater(answer)) return answer;
     this.#cancels.set(id, cancel);
-    let answer: Answer<Reply> | undefined;
-    try {
-      answer = dispatch(channel, request, cancel.signal);
-      return answer;
-    } finally {
-      // Answered or refused in this turn: nothing is left that could be cancelled.
-      if (!isLater(answer)) this.#cancels.delete(id);
-    }
+    return answer.finally(() => this.#cancels.delete(id));
   }
 
   #hello(request: Request): Reply {
@@ -249,7 +269,8 @@ export class Session {
     return { verb: 'login', user };
   }
 
-  async #open(lane: Lane | undefined, request: OpenRequest): Promise<Reply> {
+  /** One after another, each when the client took the last: a reply holds a whole definition. */
+  #open(lane: Lane | undefined, request: OpenRequest): Promise<Reply> {
     if (lane === undefined) {
       const why = `this session has ${channelsPerSessionMax} files open; close some`;
       throw new RsyndError('ERR_CHNEXC', why);
@@ -257,13 +278,32 @@ export class Session {
     if (lane.channel !== undefined) {
       throw new RsyndError('ERR_PROTOCOL', `its channel has ${lane.channel.name} open already`);
     }
+    const reply = this.#opened.then(() => this.#openNext(lane, request));
+    this.#opened = reply.then(
+      () => this.#untilRoom(),
+      () => undefined,
+    );
+    return reply;
+  }
+
+  async #openNext(lane: Lane, request: OpenRequest): Promise<Reply> {
+    this.#requireOpenSession();
     const channel = await open(this.#options.services, this.#requireAsker(), request);
-    if (this.#state === 'closed') {
-      await close(channel);
-      throw new RsyndError('ERR_ABORTED', 'the session ended');
-    }
+    if (this.#state === 'closed') await close(channel);
+    this.#requireOpenSession();
     lane.channel = channel;
     return { verb: 'open', spec: channel.file.spec };
+  }
+
+  async #untilRoom(): Promise<void> {
+    const { output } = this.#options;
+    while (this.#state !== 'closed' && output.isCongested) {
+      await new Promise<void>((resolve) => output.onceDrained(resolve));
+    }
+  }
+
+  #requireOpenSession(): void {
+    if (this.#state === 'closed') throw new RsyndError('ERR_ABORTED', 'the session ended');
   }
 
   async #create(request: CreateRequest): Promise<Reply> {
@@ -301,6 +341,9 @@ function requireOpen(lane: Lane | undefined, { channel }: Envelope): OpenChannel
   if (lane?.channel !== undefined) return lane.channel;
   throw new RsyndError('ERR_NOOPEN', `channel ${channel} has no file open`);
 }
+
+const idInUse = (id: number): RsyndError =>
+  new RsyndError('ERR_PROTOCOL', `request id ${id} is that of another request under way`);
 
 const outOfOrder = (expected: string, request: Request): RsyndError =>
   new RsyndError('ERR_PROTOCOL', `expected ${expected}, got ${request.verb}`);

@@ -15,7 +15,7 @@ export const INSERTION_BYTES = 8;
 
 /** The place of an entry, as a buffer of its own. `insertion` is ignored for a unique key. */
 export function makePlace(dups: Duplicates, key: Uint8Array, insertion: number): Buffer {
-  if (dups === 'none') return Buffer.from(key);
+  if (dups === 'none') return copyBytes(key);
   const place = Buffer.allocUnsafe(key.length + INSERTION_BYTES);
   place.set(key);
   place.writeUInt16BE(0, key.length);
@@ -24,6 +24,13 @@ export function makePlace(dups: Duplicates, key: Uint8Array, insertion: number):
     for (let at = key.length; at < place.length; at++) place[at] = ~(place[at] ?? 0);
   }
   return place;
+}
+
+/** A copy; several times faster than Buffer.from for what is as short as a key. */
+export function copyBytes(bytes: Uint8Array): Buffer {
+  const copy = Buffer.allocUnsafe(bytes.length);
+  copy.set(bytes);
+  return copy;
 }
 
 /** The least bytes behind everything that begins with `prefix`; undefined when there are none. */

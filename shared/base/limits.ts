@@ -32,6 +32,8 @@ export const errorMessageBytesMax = 2048;
 export const channelsPerSessionMax = 1024;
 /** Requests of one session accepted but not yet answered; past it the socket is not read. */
 export const requestsPerSessionMax = 4096;
+/** Their bytes, likewise: large records may wait behind a lock. Holds a few of the largest frames. */
+export const requestBytesPerSessionMax = 8 * 1024 * 1024;
 export const locksPerChannelMax = 10_000;
 /** Bytes queued towards one client before its requests are not read any more. */
 export const outputQueueBytesMax = 1024 * 1024;

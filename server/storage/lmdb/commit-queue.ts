@@ -16,7 +16,7 @@ import {
   transactionEntriesMax,
   writesWaitingMax,
 } from '../../../shared/base/limits.js';
-import { commitError, readError } from './lmdb-error.js';
+import { commitError, isLmdbError, isPageDamage, readError } from './lmdb-error.js';
 import type { Store } from './open-store.js';
 import { WriteTransaction } from './write-transaction.js';
 
@@ -134,8 +134,9 @@ export class CommitQueue {
     throw new RsyndError('ERR_NOSPAC', why, { file: name });
   }
 
-  /** Refusals of ours (no space, damaged counters) leave the file usable, errors of LMDB do not. */
-  #failed(error: unknown): RsyndError {
+  /** Refusals of ours and damaged pages that are met leave the file usable, failed commits do not. */
+  #failed(error: unknown): unknown {
+    if (isPageDamage(error)) return readError(this.#store.layout, error);
     const failure = commitError(this.#store.layout, error);
     if (failure !== error) this.#refusal = failure;
     return failure;
@@ -158,7 +159,8 @@ function waitingStep<T>(
         const value = step(transaction);
         settle = () => resolve(value);
       } catch (error) {
-        if (transaction.isChanging) throw error;
+        // LMDB fails all that follows in a transaction in which it met a damaged page.
+        if (transaction.isChanging || isLmdbError(error)) throw error;
         settle = () => reject(error);
       }
     },

@@ -19,14 +19,15 @@ import {
   TABLE_HEADER,
   TABLE_LARGE,
 } from './format.js';
+import { isLmdbError } from './lmdb-error.js';
 
-/** A read transaction held over several calls: all see the same state of the file. */
-export interface Snapshot {
+/** A read transaction of lmdb-js. */
+interface ReadTransaction {
   done(): void;
 }
 
 export interface ReadOptions {
-  readonly transaction: Snapshot;
+  readonly transaction: ReadTransaction;
 }
 
 interface RangeOptions<K> {
@@ -36,7 +37,7 @@ interface RangeOptions<K> {
   readonly exclusiveStart?: boolean;
   readonly inclusiveEnd?: boolean;
   readonly limit?: number;
-  readonly transaction?: Snapshot;
+  readonly transaction?: ReadTransaction;
 }
 
 /** What we use of a database of lmdb-js. Writes are for inside a transaction only. */
@@ -59,7 +60,7 @@ interface RootTable extends Table<Uint8Array, Buffer> {
   openDB(options: Record<string, unknown>): unknown;
   transactionSync<T>(step: () => T): T;
   resetReadTxn(): void;
-  useReadTransaction(): Snapshot;
+  useReadTransaction(): ReadTransaction;
   readerCheck(): number;
   close(): Promise<void>;
 }
@@ -135,7 +136,17 @@ export class Environment {
   /** One state of the file for a longer walk. The caller calls `done`, soon: it holds up reuse of pages. */
   snapshot(): Snapshot {
     this.refresh();
+    return new Snapshot(this);
+  }
+
+  /** For Snapshot only. */
+  useReadTransaction(): ReadTransaction {
     return this.#root.useReadTransaction();
+  }
+
+  /** After LMDB failed a read: its read transaction fails all others, so a new one is taken. */
+  renewReads(): void {
+    this.#root.resetReadTxn();
   }
 
   /**
@@ -163,6 +174,42 @@ export class Environment {
   #table<K, V>(name: string, options: object): Table<K, V> | undefined {
     const table = this.#root.openDB({ name, create: this.#create, ...options });
     return table as Table<K, V> | undefined;
+  }
+}
+
+/** One state of a file, held over several reads; the newest, once a damaged page was met. */
+export class Snapshot {
+  readonly #environment: Environment;
+  #options: ReadOptions;
+
+  constructor(environment: Environment) {
+    this.#environment = environment;
+    this.#options = { transaction: environment.useReadTransaction() };
+  }
+
+  /** To be passed with each read; changes when the snapshot is renewed. */
+  get options(): ReadOptions {
+    return this.#options;
+  }
+
+  /** Runs a read. When LMDB fails it, the snapshot is renewed for the reads that follow. */
+  attempt<T>(read: (options: ReadOptions) => T): T {
+    try {
+      return read(this.#options);
+    } catch (error) {
+      if (isLmdbError(error)) this.#renew();
+      throw error;
+    }
+  }
+
+  done(): void {
+    this.#options.transaction.done();
+  }
+
+  #renew(): void {
+    this.#environment.renewReads();
+    this.done();
+    this.#options = { transaction: this.#environment.useReadTransaction() };
   }
 }
 

@@ -9,8 +9,8 @@ export function damaged(file: Pick<FileLayout, 'name'>, what: string, cause?: un
   return new RsyndError('ERR_DAMAGED', why, { file: file.name, cause });
 }
 
-/** Codes of LMDB that speak of damaged pages: CORRUPTED, PAGE_NOTFOUND, INVALID, BAD_VALSIZE. */
-const DAMAGE = new Set([-30796, -30797, -30793, -30781]);
+/** Codes of LMDB that speak of damaged pages: CORRUPTED, PAGE_NOTFOUND, INVALID, BAD_VALSIZE, BAD_TXN. */
+const DAMAGE = new Set<unknown>([-30796, -30797, -30793, -30781, -30782]);
 /** ENOSPC and EDQUOT, as lmdb-js and as node name them. */
 const NO_SPACE: ReadonlySet<unknown> = new Set([28, 122, 'ENOSPC', 'EDQUOT']);
 
@@ -20,11 +20,13 @@ const codeOf = (error: unknown): unknown =>
 /** True for what lmdb-js throws with a code of LMDB or the system. */
 export const isLmdbError = (error: unknown): boolean => typeof codeOf(error) === 'number';
 
+/** True when LMDB met a damaged page. Nothing was written, and other pages may be sound. */
+export const isPageDamage = (error: unknown): boolean => DAMAGE.has(codeOf(error));
+
 /** An error of a read: ERR_DAMAGED or ERR_IOFAIL; ours and misuse stay what they are. */
 export function readError(file: Pick<FileLayout, 'name'>, error: unknown): unknown {
   if (isRsyndError(error) || error instanceof TypeError) return error;
-  const code = codeOf(error);
-  if (typeof code === 'number' && DAMAGE.has(code)) {
+  if (isPageDamage(error)) {
     return damaged(file, 'a page of the file cannot be read', error);
   }
   const why = `${file.name} could not be read; see the cause`;

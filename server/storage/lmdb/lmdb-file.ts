@@ -23,13 +23,13 @@ import type {
   StoredRecord,
   VerifyReport,
 } from '../engine.js';
-import { farEdge, INSERTION_BYTES, makePlace, rangeBetween } from '../place.js';
+import { copyBytes, farEdge, INSERTION_BYTES, makePlace, rangeBetween } from '../place.js';
 import { checkEdge, checkSameLayout, isClosed } from '../storage-error.js';
 import { addressToRfa, rfaToAddress } from './address.js';
 import { CommitQueue, type FreeBytes, isFull } from './commit-queue.js';
 import { encodeDefinition } from './definition-entry.js';
 import { placeRange } from './environment.js';
-import { damaged, readError } from './lmdb-error.js';
+import { damaged, isLmdbError, readError } from './lmdb-error.js';
 import { definitionKey, type Store } from './open-store.js';
 import { rebuildStore } from './rebuild.js';
 import { danglingEntry, readInsertion, readRecord } from './record-reader.js';
@@ -84,7 +84,7 @@ export class LmdbFile implements StoredFile {
       if (range === undefined) return undefined;
       const bounds = { ...placeRange(range, direction), limit: 1 };
       for (const { key: place, value: address } of store.index(key).getRange(bounds)) {
-        return locate(store, key, Buffer.from(place), address);
+        return locate(store, key, copyBytes(place), address);
       }
       return undefined;
     });
@@ -95,7 +95,7 @@ export class LmdbFile implements StoredFile {
       if (store.indexLayout(key).dups !== 'none') return findFirst(store, key, value);
       if (value.length === 0) return undefined;
       const address = store.index(key).get(value);
-      return address === undefined ? undefined : locate(store, key, Buffer.from(value), address);
+      return address === undefined ? undefined : locate(store, key, copyBytes(value), address);
     });
   }
 
@@ -231,6 +231,7 @@ export class LmdbFile implements StoredFile {
     try {
       return step(store);
     } catch (error) {
+      if (isLmdbError(error)) store.environment.renewReads();
       throw readError(store.layout, error);
     }
   }
@@ -254,7 +255,7 @@ function findFirst(store: Store, key: number, value: Uint8Array): LocatedRecord 
   for (const { key: place, value: address } of store.index(key).getRange(range)) {
     const isEqual =
       place.length === length && Buffer.compare(place.subarray(0, value.length), value) === 0;
-    return isEqual ? locate(store, key, Buffer.from(place), address) : undefined;
+    return isEqual ? locate(store, key, copyBytes(place), address) : undefined;
   }
   return undefined;
 }
@@ -277,7 +278,7 @@ function insertRun(
     try {
       transaction.insert(draft);
     } catch (error) {
-      if (transaction.isChanging) throw error;
+      if (transaction.isChanging || isLmdbError(error)) throw error;
       return { stored, failed: true, error };
     }
     stored++;

@@ -5,10 +5,15 @@ import { RsyndError } from '../../../shared/base/error.js';
 import type { FileSpec } from '../../../shared/record/file-spec.js';
 import { type Counters, decodeCounters } from './counters.js';
 import { type Definition, decodeDefinition } from './definition-entry.js';
-import { Environment, type EnvironmentOptions, type Table } from './environment.js';
+import {
+  Environment,
+  type EnvironmentOptions,
+  type ReadOptions,
+  type Table,
+} from './environment.js';
 import { ENTRY_COUNTERS, ENTRY_DEFINITION } from './format.js';
 import { type FileLayout, type IndexLayout, layoutOf } from './layout.js';
-import { damaged } from './lmdb-error.js';
+import { damaged, readError } from './lmdb-error.js';
 
 export type IndexTable = Table<Uint8Array, number>;
 
@@ -52,8 +57,8 @@ export class Store {
   }
 
   /** Undefined when they are damaged. */
-  counters(): Counters | undefined {
-    const bytes = this.header.get(this.#countersKey);
+  counters(options?: ReadOptions): Counters | undefined {
+    const bytes = this.header.get(this.#countersKey, options);
     return bytes === undefined ? undefined : decodeCounters(Buffer.from(bytes));
   }
 
@@ -82,7 +87,7 @@ export function openStore(path: string, name: string): Store {
   } catch (error) {
     // The reason for not opening it is what counts; closing cannot fail in a way that matters.
     environment.close().catch(() => undefined);
-    throw error;
+    throw readError({ name }, error);
   }
 }
 

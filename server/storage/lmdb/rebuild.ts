@@ -21,12 +21,18 @@ import { BlockWriter, emptyBlock } from './block-writer.js';
 import type { FreeBytes } from './commit-queue.js';
 import { type Counters, encodeCounters, newCounters } from './counters.js';
 import { encodeDefinition } from './definition-entry.js';
-import type { ReadOptions } from './environment.js';
+import type { Snapshot } from './environment.js';
 import { syncDirectory, syncFile } from './flush.js';
 import { commitError } from './lmdb-error.js';
 import { countersKey, definitionKey, makeStore, openStore, type Store } from './open-store.js';
 import { lockPath, removeFile } from './paths.js';
-import { BLOCKS_PER_TURN, nextTurn, type SalvagedBlock, salvageBlocks } from './salvage.js';
+import {
+  BLOCKS_PER_TURN,
+  nextTurn,
+  type SalvagedBlock,
+  salvageBlocks,
+  salvageCounters,
+} from './salvage.js';
 import { type Inspection, soundRecord } from './verify.js';
 
 /** Blocks with so much free are listed in `free`, as in block-cache.ts. */
@@ -60,7 +66,7 @@ export async function rebuildStore(
 async function fill(old: Store, made: Store, inspection: Inspection): Promise<VerifyReport> {
   const snapshot = old.environment.snapshot();
   try {
-    return await new Rebuild(old, made, { transaction: snapshot }, inspection).run();
+    return await new Rebuild(old, made, snapshot, inspection).run();
   } finally {
     snapshot.done();
     await made.close();
@@ -83,22 +89,24 @@ function putInPlace(path: string, making: string): void {
 class Rebuild {
   readonly #old: Store;
   readonly #made: Store;
-  readonly #options: ReadOptions;
+  readonly #snapshot: Snapshot;
   readonly #keysOf: KeysOfRecord;
   readonly #inspection: Inspection;
   readonly #counters: Counters = newCounters();
   /** Sequences are found in the records only when the counters are lost. */
   readonly #sequences: readonly { name: string; offset: number }[];
   readonly #entries: number[];
+  readonly #total: number;
 
-  constructor(old: Store, made: Store, options: ReadOptions, inspection: Inspection) {
+  constructor(old: Store, made: Store, snapshot: Snapshot, inspection: Inspection) {
     this.#old = old;
     this.#made = made;
-    this.#options = options;
+    this.#snapshot = snapshot;
     this.#inspection = inspection;
     this.#keysOf = inspection.keysOf;
     this.#entries = old.layout.indexes.map(() => 0);
-    const known = old.counters();
+    const known = salvageCounters(old, snapshot);
+    this.#total = known?.records ?? 0;
     this.#sequences = known === undefined ? sequencesOf(old) : [];
     if (known === undefined) return;
     this.#counters.nextBlock = known.nextBlock;
@@ -107,14 +115,16 @@ class Rebuild {
   }
 
   async run(): Promise<VerifyReport> {
-    const total = this.#old.counters()?.records ?? 0;
     let batch: SalvagedBlock[] = [];
-    for (const block of salvageBlocks(this.#old, this.#options)) {
+    for (const block of salvageBlocks(this.#old, this.#snapshot)) {
       batch.push(block);
       if (batch.length < BLOCKS_PER_TURN) continue;
       this.#putBatch(batch);
       batch = [];
-      this.#inspection.progress(this.#counters.records, Math.max(total, this.#counters.records));
+      this.#inspection.progress(
+        this.#counters.records,
+        Math.max(this.#total, this.#counters.records),
+      );
       await nextTurn();
     }
     this.#putBatch(batch);
@@ -159,7 +169,7 @@ class Rebuild {
   #moveRecord(bytes: Buffer, address: number, writer: BlockWriter): void {
     const slot = addressSlot(address);
     const large = isLarge(bytes, slot);
-    const found = soundRecord(this.#old, bytes, address, this.#options);
+    const found = soundRecord(this.#old, bytes, address, this.#snapshot);
     if (found === undefined || !writer.restoreSlot(slot, slotLength(bytes, slot), large)) {
       this.#problem('bad-crc', 'the record does not agree with its checksum and is lost', address);
       return;

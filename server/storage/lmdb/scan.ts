@@ -58,7 +58,7 @@ class Walk {
   /** Reads block `number` unless it is at hand; false when there is none. */
   fetch(number: number): boolean {
     if (number === this.#blockNumber) return true;
-    const bytes = this.#store.blocks.getBinaryFast(number, { transaction: this.snapshot });
+    const bytes = this.#store.blocks.getBinaryFast(number, this.snapshot.options);
     return bytes !== undefined && this.hold(number, bytes);
   }
 
@@ -89,7 +89,7 @@ class Walk {
   }
 
   #showLarge(address: number, crc: number): boolean {
-    const record = readLarge(this.#store, address, { transaction: this.snapshot });
+    const record = readLarge(this.#store, address, this.snapshot.options);
     if (recordCrc(record) !== crc) throw badRecord(this.#store, address);
     return this.#show(record, 0, record.length, addressSlot(address));
   }
@@ -116,7 +116,7 @@ export function scanIndex(
   const walk = new Walk(store, visit, recordsMax);
   let passed: Buffer | Uint8Array | undefined;
   try {
-    const bounds = { ...placeRange(range, cursor.direction), transaction: walk.snapshot };
+    const bounds = { ...placeRange(range, cursor.direction), ...walk.snapshot.options };
     for (const { key: place, value: address } of index.getRange(bounds)) {
       if (!walk.takeOne()) return 'more';
       const before = passed;
@@ -147,7 +147,7 @@ export function scanStored(
   const position = new StoredPosition(cursor);
   try {
     const bounds = { start: position.firstBlock, end: undefined, reverse: position.isReverse };
-    const blocks = store.blocks.getRange({ ...bounds, transaction: walk.snapshot });
+    const blocks = store.blocks.getRange({ ...bounds, ...walk.snapshot.options });
     for (const { key: number, value: bytes } of blocks) {
       position.enterBlock(number);
       if (!walk.hold(number, bytes)) {
@@ -159,11 +159,22 @@ export function scanStored(
     return 'end';
   } catch (error) {
     if (!isLmdbError(error)) throw error;
-    if (position.skipUnreadable(store.counters()?.nextBlock ?? 0)) throw error;
+    if (position.skipUnreadable(blocksEnd(store))) throw error;
     return 'end';
   } finally {
     position.save();
     walk.snapshot.done();
+  }
+}
+
+/** The number behind the last block, after LMDB failed a read; 0 when that is lost too. */
+function blocksEnd(store: Store): number {
+  try {
+    store.environment.renewReads();
+    return store.counters()?.nextBlock ?? 0;
+  } catch (error) {
+    if (!isLmdbError(error)) throw error;
+    return 0;
   }
 }
 

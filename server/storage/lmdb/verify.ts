@@ -13,11 +13,11 @@ import {
   slotCount,
   slotStart,
 } from './block-reader.js';
-import type { ReadOptions } from './environment.js';
+import type { Snapshot } from './environment.js';
 import { isLmdbError } from './lmdb-error.js';
 import type { Store } from './open-store.js';
 import { type FoundRecord, readBlock, recordOfSlot } from './record-reader.js';
-import { BLOCKS_PER_TURN, nextTurn, salvageBlocks } from './salvage.js';
+import { BLOCKS_PER_TURN, nextTurn, salvageBlocks, salvageCounters } from './salvage.js';
 
 export interface Inspection {
   readonly keysOf: KeysOfRecord;
@@ -28,7 +28,7 @@ export interface Inspection {
 export async function verifyStore(store: Store, inspection: Inspection): Promise<VerifyReport> {
   const snapshot = store.environment.snapshot();
   try {
-    return await new Verification(store, { transaction: snapshot }, inspection).run();
+    return await new Verification(store, snapshot, inspection).run();
   } finally {
     snapshot.done();
   }
@@ -36,7 +36,7 @@ export async function verifyStore(store: Store, inspection: Inspection): Promise
 
 class Verification {
   readonly #store: Store;
-  readonly #options: ReadOptions;
+  readonly #snapshot: Snapshot;
   readonly #inspection: Inspection;
   /** Entries per key that lead to their record. */
   readonly #matched: number[];
@@ -48,17 +48,17 @@ class Verification {
   #insertionsEnd = 0;
   #total = 0;
 
-  constructor(store: Store, options: ReadOptions, inspection: Inspection) {
+  constructor(store: Store, snapshot: Snapshot, inspection: Inspection) {
     this.#store = store;
-    this.#options = options;
+    this.#snapshot = snapshot;
     this.#inspection = inspection;
     this.#matched = store.layout.indexes.map(() => 0);
   }
 
   async run(): Promise<VerifyReport> {
-    this.#total = this.#store.counters()?.records ?? 0;
+    this.#total = salvageCounters(this.#store, this.#snapshot)?.records ?? 0;
     let blocks = 0;
-    for (const { number, bytes } of salvageBlocks(this.#store, this.#options)) {
+    for (const { number, bytes } of salvageBlocks(this.#store, this.#snapshot)) {
       this.#checkBlock(number, bytes);
       this.#inspection.progress(this.#used, Math.max(this.#total, this.#used));
       if (++blocks % BLOCKS_PER_TURN === 0) await nextTurn();
@@ -89,7 +89,7 @@ class Verification {
 
   #checkSlot(bytes: Buffer, address: number): void {
     this.#used++;
-    const found = soundRecord(this.#store, bytes, address, this.#options);
+    const found = soundRecord(this.#store, bytes, address, this.#snapshot);
     if (found === undefined) {
       this.#problem('bad-crc', 'the record does not agree with its checksum', undefined, address);
       return;
@@ -120,7 +120,7 @@ class Verification {
   #checkEntry(key: number, place: Buffer, address: number): void {
     let found: number | undefined;
     try {
-      found = this.#store.index(key).get(place, this.#options);
+      found = this.#snapshot.attempt((options) => this.#store.index(key).get(place, options));
     } catch {
       // What is wrong with the index itself is reported once, by checkIndex.
       found = undefined;
@@ -136,13 +136,17 @@ class Verification {
 
   /** Entries of the index. They are looked at one by one only when there are too many. */
   async #checkIndex(key: number): Promise<number> {
-    const range = { start: undefined, end: undefined, ...this.#options };
     let entries = 0;
     try {
       const index = this.#store.index(key);
-      if (index.getCount({ ...range }) === this.#matched[key]) return this.#matched[key] ?? 0;
-      for (const { key: place, value: address } of index.getRange(range)) {
-        this.#checkBack(key, place, address);
+      const range = { start: undefined, end: undefined, ...this.#snapshot.options };
+      const count = this.#snapshot.attempt(() => index.getCount({ ...range }));
+      if (count === this.#matched[key]) return count;
+      const walk = index.getRange(range)[Symbol.iterator]();
+      for (;;) {
+        const next = this.#snapshot.attempt(() => walk.next());
+        if (next.done === true) break;
+        this.#checkBack(key, next.value.key, next.value.value);
         if (++entries % (BLOCKS_PER_TURN * 16) === 0) await nextTurn();
       }
     } catch (error) {
@@ -159,7 +163,8 @@ class Verification {
   #checkBack(key: number, place: Uint8Array, address: number): void {
     let bytes: Buffer | undefined;
     try {
-      bytes = readBlock(this.#store, addressBlock(address), this.#options);
+      const block = addressBlock(address);
+      bytes = this.#snapshot.attempt((options) => readBlock(this.#store, block, options));
     } catch {
       // An unreadable block was reported when it was met; its entries are not wrong for that.
       return;
@@ -170,7 +175,7 @@ class Verification {
       return;
     }
     const block = Buffer.from(bytes);
-    const found = soundRecord(this.#store, block, address, this.#options);
+    const found = soundRecord(this.#store, block, address, this.#snapshot);
     if (found === undefined) return;
     if (!this.#isPlaceOf(key, place, block, address, found)) {
       const detail = `an entry of key ${key} does not have the key of its record`;
@@ -199,7 +204,7 @@ class Verification {
   }
 
   #checkCounters(): void {
-    const counters = this.#store.counters();
+    const counters = salvageCounters(this.#store, this.#snapshot);
     if (counters === undefined) {
       this.#problem('wrong-count', 'the counters of the file are damaged; it takes no writes');
       return;
@@ -222,8 +227,9 @@ class Verification {
 
   #checkLarge(): void {
     try {
-      const range = { start: undefined, end: undefined, ...this.#options };
-      const stored = this.#store.large.getCount(range);
+      const stored = this.#snapshot.attempt((options) =>
+        this.#store.large.getCount({ start: undefined, end: undefined, ...options }),
+      );
       if (stored <= this.#large || this.#unreadable > 0 || this.#sound < this.#used) return;
       this.#problem('wrong-count', `${stored - this.#large} large records belong to no block`);
     } catch (error) {
@@ -247,11 +253,11 @@ export function soundRecord(
   store: Store,
   block: Buffer,
   address: number,
-  options: ReadOptions,
+  snapshot: Snapshot,
 ): FoundRecord | undefined {
   if (!isSlotPlausible(block, addressSlot(address), store.layout.overheadBytes)) return undefined;
   try {
-    return recordOfSlot(store, block, address, options);
+    return snapshot.attempt((options) => recordOfSlot(store, block, address, options));
   } catch {
     // The caller reports it, with its RFA; what exactly is wrong with the bytes helps nobody.
     return undefined;
