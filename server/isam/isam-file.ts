@@ -177,9 +177,9 @@ export class IsamFile {
 
   #draft(record: Uint8Array): RecordDraft {
     this.#checkSize(record);
+    // Keys are made when the record's turn comes: those of a whole storeMany would be a great many.
     if (!this.#autokeys.any) {
-      const keys = this.keysOf(record);
-      return { sequences: [], finish: () => ({ record, keys }) };
+      return { sequences: [], finish: () => ({ record, keys: this.keysOf(record) }) };
     }
     const time = this.#autokeys.takeTime();
     return {

@@ -46,6 +46,9 @@ export const CONNECTION_TIMES: ConnectionTimes = {
 /** How long a connection that we end may take to read our last words. */
 const lastWordsMs = 1000;
 
+/** One client's requests hold up everybody else's for so long at most; then the others have a turn. */
+const turnMs = 10;
+
 export interface SessionConnectionOptions {
   readonly socket: Duplex;
   /** Makes the session whose replies go to `output`. */
@@ -157,7 +160,8 @@ export class SessionConnection implements SessionOutput {
   /** Works off the frames that are here, until there are none or it is time to wait. */
   #pull(): void {
     try {
-      while (!this.#mustWait()) {
+      const turnEndsAt = performance.now() + turnMs;
+      while (!this.#mustWait() && performance.now() < turnEndsAt) {
         // Asked each time, because a login is answered between two frames.
         if (this.session.isReady) this.#reader.frameBytesMax = frameBytesMax;
         const frame = this.#reader.next();

@@ -1,7 +1,7 @@
 // Finds the record a read or find is about and, where asked, locks it: the record answered is the one
 // behind the lock, however long the wait for it was and whatever happened meanwhile.
 
-import { type Answer, andThen } from '../../shared/base/answer.js';
+import { type Answer, andThen, isLater } from '../../shared/base/answer.js';
 import { RsyndError } from '../../shared/base/error.js';
 import type { ReadLock, ReadTarget } from '../../shared/protocol/message.js';
 import { splitAddress } from '../../shared/record/rfa.js';
@@ -108,14 +108,30 @@ export function lockFound<T extends Found | undefined>(
     const { rfa, crc } = found.stored;
     const heldBefore = channel.hold.isLocked(rfa);
     const left = { ...wait, waitMs: Math.max(0, deadline - Date.now()) };
+    const giveBack = (): Answer<void> => (heldBefore ? undefined : channel.hold.unlock(rfa));
     return andThen(channel.hold.lock(rfa, left), () =>
-      andThen(channel.file.stored.fetch(rfa), (now) => {
-        if (typeof now !== 'string' && now.crc === crc) return found;
-        return heldBefore ? attempt() : andThen(channel.hold.unlock(rfa), attempt);
-      }),
+      andThen(
+        orElse(() => channel.file.stored.fetch(rfa), giveBack),
+        (now) =>
+          typeof now !== 'string' && now.crc === crc ? found : andThen(giveBack(), attempt),
+      ),
     );
   };
   return attempt();
+}
+
+/** Runs `step`; when it fails, undoes first and then fails with the same error. */
+function orElse<T>(step: () => Answer<T>, undo: () => Answer<void>): Answer<T> {
+  const fail = (error: unknown): Answer<T> =>
+    andThen(undo(), () => {
+      throw error;
+    });
+  try {
+    const answer = step();
+    return isLater(answer) ? answer.catch(fail) : answer;
+  } catch (error) {
+    return fail(error);
+  }
 }
 
 /** Makes a found record the current one of its channel and notes what kind of lock it is under. */

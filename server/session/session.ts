@@ -9,7 +9,11 @@
 
 import { type Answer, isLater } from '../../shared/base/answer.js';
 import { RsyndError } from '../../shared/base/error.js';
-import { channelsPerSessionMax, lockWaitMsMax } from '../../shared/base/limits.js';
+import {
+  channelsPerSessionMax,
+  lockWaitMsMax,
+  requestsPerTurnMax,
+} from '../../shared/base/limits.js';
 import type { CreateRequest, OpenRequest, Reply, Request } from '../../shared/protocol/message.js';
 import { PROTOCOL_VERSION } from '../../shared/protocol/version.js';
 import type { Authenticate } from '../access/login.js';
@@ -173,9 +177,10 @@ export class Session {
 
   /** Runs what waited in the lane; a lane without a file goes when nothing waits in it. */
   #goOn(lane: Lane, channel: number): void {
+    let left = requestsPerTurnMax;
     for (let head = lane.waiting[0]; head !== undefined; head = lane.waiting[0]) {
       if (!lane.mayStart(head.request.verb)) return;
-      if (this.#options.output.isCongested) return this.#park(lane, channel);
+      if (left-- === 0 || this.#options.output.isCongested) return this.#park(lane, channel);
       lane.waiting.shift();
       this.#run(lane, head);
     }
@@ -183,14 +188,20 @@ export class Session {
     if (isDone && this.#lanes.get(channel) === lane) this.#lanes.delete(channel);
   }
 
-  /** Thousands of requests may wait behind a lock: their replies are made as the client takes them. */
+  /**
+   * Thousands of requests may wait behind a lock: they run as the client takes the replies, and not all
+   * in one turn.
+   */
   #park(lane: Lane, channel: number): void {
     if (lane.isParked) return;
     lane.isParked = true;
-    this.#options.output.onceDrained(() => {
+    const { output } = this.#options;
+    const goOn = (): void => {
       lane.isParked = false;
       this.#goOn(lane, channel);
-    });
+    };
+    if (output.isCongested) output.onceDrained(goOn);
+    else setImmediate(goOn);
   }
 
   #settle({ channel, id, bytes }: Envelope, reply: Reply | undefined): void {

@@ -34,6 +34,8 @@ export const channelsPerSessionMax = 1024;
 export const requestsPerSessionMax = 4096;
 /** Their bytes, likewise: large records may wait behind a lock. Holds a few of the largest frames. */
 export const requestBytesPerSessionMax = 8 * 1024 * 1024;
+/** Requests that waited behind another and start in one turn of the event loop. */
+export const requestsPerTurnMax = 64;
 export const locksPerChannelMax = 10_000;
 /** Bytes queued towards one client before its requests are not read any more. */
 export const outputQueueBytesMax = 1024 * 1024;
