@@ -48,7 +48,7 @@ export class LocalLink implements Link, Transport {
   }
 
   call(request: Request, channel: number, options: CallOptions): Promise<Reply> {
-    return startCall(this.#exchange, this.host, { request, channel }, options);
+    return startCall(this.#exchange, this.host, request, channel, options);
   }
 
   stream(

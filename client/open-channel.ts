@@ -1,7 +1,7 @@
 // OPEN over a link: asks the server for the file and makes a channel of the answer. Called by open() and by
 // connections.
 
-import { isRsyndError } from '../shared/base/error.js';
+import { isRsyndError, RsyndError } from '../shared/base/error.js';
 import { callTimeoutMsDefault } from '../shared/base/limits.js';
 import type { OpenRequest, Reply } from '../shared/protocol/message.js';
 import { expected } from './channel/call-values.js';
@@ -40,10 +40,12 @@ export async function openChannel(
     ...(withSpec ? { spec: definition } : {}),
   };
   const { link } = lease;
+  if (definition?.networkEncrypt === true) requireEncryption(link, name);
   const number = link.takeChannel();
   const { spec } = expected('open', await askOpen(link, request, number, deadline));
   const parts = { lease, number, name, spec, definition, open, ...limits };
   try {
+    if (spec.networkEncrypt) requireEncryption(link, name);
     return definition === undefined
       ? rawChannel({ ...parts, shape: RAW_SHAPE })
       : new OpenedChannel({ ...parts, shape: typedShape(definition, spec, name) });
@@ -55,6 +57,13 @@ export async function openChannel(
 
 // A raw channel takes and gives Buffers, which `unknown` cannot say; open() names the real type.
 const rawChannel = (parts: ChannelParts<Buffer>) => new OpenedChannel(parts) as Channel<unknown>;
+
+/** A server in between that passes over the flag must not get the records of a flagged file in clear. */
+function requireEncryption({ host, security }: Link, name: string): void {
+  if (host === '' || security.sle === 1) return;
+  const why = `${name} is flagged network_encrypt and this connection is plain; open with encrypt: true (/encrypt) or rsynds://`;
+  throw new RsyndError('ERR_NETCRYPT', why, { host, file: name });
+}
 
 /** A refused open leaves nothing; one that was given up may yet succeed, and is then closed again. */
 async function askOpen(

@@ -59,6 +59,7 @@ interface Current {
 
 export class OpenedChannel<R> implements Channel<R> {
   readonly #parts: ChannelParts<R>;
+  readonly #usualLimits: CallOptions;
   /** Records under manual locks (RFA bytes as latin1): an unlock without RFA leaves them. */
   readonly #manual = new Set<string>();
   #current: Current | undefined;
@@ -68,6 +69,8 @@ export class OpenedChannel<R> implements Channel<R> {
 
   constructor(parts: ChannelParts<R>) {
     this.#parts = parts;
+    const { timeoutMs, signal, name } = parts;
+    this.#usualLimits = { timeoutMs, signal, file: name };
   }
 
   get current(): CurrentRecord | undefined {
@@ -218,16 +221,18 @@ export class OpenedChannel<R> implements Channel<R> {
     return reply;
   }
 
-  async #ask(
+  /** Not async: it is on the way of every call. So it throws at once what is wrong on this side. */
+  #ask(
     request: Request,
     limits: CallLimits,
     late?: (reply: Reply, turn: number) => void,
   ): Promise<Reply> {
     this.#requireOpen();
     const turn = ++this.#turn;
-    const onLate = late && ((reply: Reply) => late(reply, turn));
     const { lease, number } = this.#parts;
-    return lease.link.call(request, number, { ...this.#limits(limits), onLate });
+    const usual = this.#limits(limits);
+    if (late === undefined) return lease.link.call(request, number, usual);
+    return lease.link.call(request, number, { ...usual, onLate: (reply) => late(reply, turn) });
   }
 
   /**
@@ -244,12 +249,14 @@ export class OpenedChannel<R> implements Channel<R> {
     });
   };
 
-  #limits(limits: CallLimits): CallOptions {
-    const { timeoutMs, signal, name } = this.#parts;
+  /** Most calls bring no limits of their own and share one object. */
+  #limits({ timeoutMs, signal }: CallLimits): CallOptions {
+    const usual = this.#usualLimits;
+    if (timeoutMs === undefined && signal === undefined) return usual;
     return {
-      timeoutMs: limits.timeoutMs ?? timeoutMs,
-      signal: limits.signal ?? signal,
-      file: name,
+      timeoutMs: timeoutMs ?? usual.timeoutMs,
+      signal: signal ?? usual.signal,
+      file: usual.file,
     };
   }
 

@@ -9,6 +9,7 @@
 import { RsyndError } from '../../shared/base/error.js';
 import { requestsInFlightMax } from '../../shared/base/limits.js';
 import type { Reply, Request } from '../../shared/protocol/message.js';
+import { CallClock } from './call-clock.js';
 
 /** Takes requests towards the server. */
 export interface Transport {
@@ -22,10 +23,16 @@ export interface Transport {
 export interface Waiter {
   readonly channel: number;
   readonly request: Request;
+  /** Its id on the wire, 0 while it has none. The exchange's to set. */
+  id: number;
+  /** Until when it waits, in milliseconds of `performance.now()`; Infinity while it does not. */
+  readonly deadlineAt: number;
   /** Is sent at once, however much is in flight: it proves that we are alive. */
   readonly isUrgent?: boolean;
   /** Takes a reply; true when it was the last one. */
   take(reply: Reply): boolean;
+  /** Its deadline has passed. */
+  expire(): void;
   /** There will be no reply. */
   fail(error: RsyndError): void;
 }
@@ -36,7 +43,7 @@ export class Exchange {
   readonly #transport: Transport;
   readonly #waiting = new Set<Waiter>();
   readonly #sent = new Map<number, Waiter>();
-  readonly #ids = new Map<Waiter, number>();
+  readonly #clock = new CallClock((now) => this.#expire(now));
   readonly #aborts = new Map<AbortSignal, AbortWatch>();
   #nextId = 1;
   #failure: RsyndError | undefined;
@@ -57,8 +64,9 @@ export class Exchange {
 
   /** Sends the request as soon as there is room for it. */
   submit(waiter: Waiter): void {
-    if (this.#failure !== undefined) waiter.fail(this.#failure);
-    else if (waiter.isUrgent === true) this.#send(waiter);
+    if (this.#failure !== undefined) return waiter.fail(this.#failure);
+    this.#clock.watch(waiter.deadlineAt);
+    if (waiter.isUrgent === true) this.#send(waiter);
     else if (this.#waiting.size === 0 && this.#hasRoom()) this.#send(waiter);
     else this.#waiting.add(waiter);
   }
@@ -71,8 +79,12 @@ export class Exchange {
 
   /** Sends what needs no reply and waits for no room: credit and cancel, about `waiter`. */
   tell(waiter: Waiter, request: Request): void {
-    const id = this.#ids.get(waiter);
-    if (id !== undefined) this.#transport.send(waiter.channel, id, request);
+    if (waiter.id !== 0) this.#transport.send(waiter.channel, waiter.id, request);
+  }
+
+  /** The deadline of a request that was submitted is earlier than it was. */
+  watchDeadline(waiter: Waiter): void {
+    this.#clock.watch(waiter.deadlineAt);
   }
 
   /** A reply has come. ERR_PROTOCOL when nobody asked for it. */
@@ -82,9 +94,9 @@ export class Exchange {
       throw new RsyndError('ERR_PROTOCOL', `a reply (${reply.verb}) to a request never made`);
     }
     if (!waiter.take(reply)) return;
-    this.#sent.delete(id);
-    this.#ids.delete(waiter);
+    this.#forget(waiter);
     if (this.#waiting.size > 0) this.resume();
+    else if (this.#sent.size === 0) this.#clock.rest();
   }
 
   /** There may be room again. */
@@ -101,10 +113,13 @@ export class Exchange {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     const orphans = [...this.#sent.values(), ...this.#waiting];
+    this.#clock.stop();
     this.#sent.clear();
-    this.#ids.clear();
     this.#waiting.clear();
-    for (const waiter of orphans) waiter.fail(error);
+    for (const waiter of orphans) {
+      waiter.id = 0;
+      waiter.fail(error);
+    }
   }
 
   /** Calls `onAbort` when `signal` aborts. One listener a signal, however many calls share it. */
@@ -126,16 +141,28 @@ export class Exchange {
   }
 
   #send(waiter: Waiter): void {
-    const id = this.#takeId();
-    this.#sent.set(id, waiter);
-    this.#ids.set(waiter, id);
+    waiter.id = this.#takeId();
+    this.#sent.set(waiter.id, waiter);
     try {
-      this.#transport.send(waiter.channel, id, waiter.request);
+      this.#transport.send(waiter.channel, waiter.id, waiter.request);
     } catch (error) {
-      this.#sent.delete(id);
-      this.#ids.delete(waiter);
+      this.#forget(waiter);
       waiter.fail(toRsyndError(error));
     }
+  }
+
+  #forget(waiter: Waiter): void {
+    this.#sent.delete(waiter.id);
+    waiter.id = 0;
+  }
+
+  #expire(now: number): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const waiter of [...this.#sent.values(), ...this.#waiting]) {
+      if (waiter.deadlineAt <= now) waiter.expire();
+      else next = Math.min(next, waiter.deadlineAt);
+    }
+    return next;
   }
 
   /** Zero is nobody's: errors about the connection as a whole carry it. */

@@ -3,7 +3,11 @@
 // sides a bounded number of bytes. Leaving early cancels the scan on the server.
 
 import { errorFromWire, RsyndError } from '../../shared/base/error.js';
-import { frameBytesMax, streamCreditBytes } from '../../shared/base/limits.js';
+import {
+  frameBytesMax,
+  streamCreditBytes,
+  streamFramesQueuedMax,
+} from '../../shared/base/limits.js';
 import type { DataReply, Reply, ScanRequest } from '../../shared/protocol/message.js';
 import type { Exchange, Waiter } from './exchange.js';
 import type { CallOptions } from './link.js';
@@ -17,12 +21,14 @@ type Result = IteratorResult<DataReply, undefined>;
 interface Taker {
   resolve(result: Result): void;
   reject(error: RsyndError): void;
-  readonly timer: NodeJS.Timeout;
 }
 
 export class RecordStream implements AsyncIterableIterator<DataReply>, Waiter {
   readonly request: ScanRequest;
   readonly channel: number;
+  id = 0;
+  /** Of the wait for the next frame. */
+  deadlineAt = Number.POSITIVE_INFINITY;
   readonly #exchange: Exchange;
   readonly #host: string;
   readonly #options: CallOptions;
@@ -62,8 +68,8 @@ export class RecordStream implements AsyncIterableIterator<DataReply>, Waiter {
     }
     if (this.#state === 'ended') return this.#ending();
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#end(this.#timedOut(), true), this.#options.timeoutMs);
-      this.#takers.push({ resolve, reject, timer });
+      this.#takers.push({ resolve, reject });
+      if (this.#takers.length === 1) this.#awaitFrame();
     });
   }
 
@@ -83,6 +89,10 @@ export class RecordStream implements AsyncIterableIterator<DataReply>, Waiter {
     else if (reply.verb === 'error') this.#end(this.#errorOf(reply), false);
     else this.#end(new RsyndError('ERR_PROTOCOL', `a scan answered by ${reply.verb}`), false);
     return true;
+  }
+
+  expire(): void {
+    this.#end(this.#timedOut(), true);
   }
 
   fail(error: RsyndError): void {
@@ -107,6 +117,10 @@ export class RecordStream implements AsyncIterableIterator<DataReply>, Waiter {
   }
 
   #takeData(reply: DataReply): void {
+    // Credit counts bytes; frames cost something even where they hold next to none.
+    if (reply.records.length === 0 || this.#frames.length >= streamFramesQueuedMax) {
+      throw new RsyndError('ERR_PROTOCOL', 'the server sends a scan in crumbs');
+    }
     this.#credit -= reply.records.length;
     if (this.#credit < -frameBytesMax) {
       throw new RsyndError('ERR_PROTOCOL', 'the server sends more than it has credit for');
@@ -117,9 +131,18 @@ export class RecordStream implements AsyncIterableIterator<DataReply>, Waiter {
       this.#frames.push(reply);
       return;
     }
-    clearTimeout(taker.timer);
+    this.#awaitFrame();
     this.#giveBack(reply.records.length);
     taker.resolve({ done: false, value: reply });
+  }
+
+  /** The budget of a wait begins anew with each frame. */
+  #awaitFrame(): void {
+    const isAwaited = this.#takers.length > 0;
+    this.deadlineAt = isAwaited
+      ? performance.now() + this.#options.timeoutMs
+      : Number.POSITIVE_INFINITY;
+    if (isAwaited) this.#exchange.watchDeadline(this);
   }
 
   #giveBack(bytes: number): void {
@@ -134,12 +157,12 @@ export class RecordStream implements AsyncIterableIterator<DataReply>, Waiter {
     if (this.#state === 'ended') return;
     const wasRunning = this.#state === 'running';
     this.#state = 'ended';
+    this.deadlineAt = Number.POSITIVE_INFINITY;
     const { signal } = this.#options;
     if (wasRunning && signal !== undefined) this.#exchange.unwatchAbort(signal, this.#onAbort);
     if (mustCancel) this.#exchange.withdraw(this);
     this.#error = error;
     for (const taker of this.#takers.splice(0)) {
-      clearTimeout(taker.timer);
       this.#ending().then(taker.resolve, taker.reject);
     }
   }

@@ -63,6 +63,7 @@ class RemoteLink implements Link, Transport {
   #heartbeat: Heartbeat | undefined;
   #state: 'greeting' | 'open' | 'closing' | 'closed' = 'greeting';
   #isFlushDue = false;
+  #isPinging = false;
 
   constructor(server: ServerAddress, dialled: Dialled) {
     const { socket, security } = dialled;
@@ -123,7 +124,7 @@ class RemoteLink implements Link, Transport {
   }
 
   call(request: Request, channel: number, options: CallOptions): Promise<Reply> {
-    return startCall(this.#exchange, this.host, { request, channel }, options);
+    return startCall(this.#exchange, this.host, request, channel, options);
   }
 
   stream(
@@ -194,12 +195,19 @@ class RemoteLink implements Link, Transport {
     else this.#exchange.receive(channel, id, reply);
   }
 
-  /** Anything said proves that we are here; its answer proves the server. Nobody waits for it. */
+  /**
+   * Anything said proves that we are here; its answer proves the server. Nobody waits for it, and one
+   * on the way proves as much as many.
+   */
   #ping(timeoutMs: number): void {
+    if (this.#isPinging) return;
+    this.#isPinging = true;
+    const done = (): void => {
+      this.#isPinging = false;
+    };
     const budget = { timeoutMs: Math.max(timeoutMs, closeTimeoutMs) };
-    this.call({ verb: 'ping' }, 0, budget).catch(() => {
-      // Silence is the heartbeat's business, and it ends the connection when it lasts.
-    });
+    // Failing is silence, which is the heartbeat's business: it ends the connection when it lasts.
+    this.call({ verb: 'ping' }, 0, budget).then(done, done);
   }
 
   #ask(request: Request, deadline: Deadline): Promise<Reply> {

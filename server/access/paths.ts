@@ -38,12 +38,18 @@ export const localPaths: PathResolver = (name) => {
   return realFile(join(directory, basename(path))) ?? join(directory, basename(path));
 };
 
+/** What storage keeps beside a file, or makes it anew under: opened by name it would be spoiled. */
+const COMPANION = /(-lock|\.rebuild|\.create-\d+)$/i;
+
+/** Line ends and marks of direction in Unicode: a list of names would show other names. */
+const TURNS_TEXT_AROUND = /[\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
+
 /** Relative, no way up, nothing hidden, nothing a file system or a terminal could take for more. */
 function isPlainName(name: string): boolean {
   if (name === '' || Buffer.byteLength(name) > fileNameBytesMax || isAbsolute(name)) return false;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (/[\u0000-\u001f\u007f-\u009f\\:]/.test(name)) return false;
-  if (name.endsWith('-lock')) return false;
+  if (TURNS_TEXT_AROUND.test(name) || COMPANION.test(name)) return false;
   return name.split('/').every(isPlainPart);
 }
 

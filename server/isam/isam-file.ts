@@ -4,6 +4,7 @@
 
 import { type Answer, andThen } from '../../shared/base/answer.js';
 import { RsyndError } from '../../shared/base/error.js';
+import { transactionEntriesMax } from '../../shared/base/limits.js';
 import type { Match } from '../../shared/protocol/message.js';
 import { type CompiledKey, compileKey } from '../../shared/record/collate.js';
 import type { FileSpec, KeySpec } from '../../shared/record/file-spec.js';
@@ -75,8 +76,28 @@ export class IsamFile {
     return this.stored.insert(this.#draft(record));
   }
 
-  /** Stores in order and stops at the first that cannot be; those before it stay stored. */
-  storeMany(records: readonly Uint8Array[]): Answer<{ stored: number; error?: unknown }> {
+  /**
+   * Stores in order and stops at the first that cannot be; those before it stay stored. A commit's
+   * worth at a time, and none any more once nobody waits for it (`isWanted`).
+   */
+  async storeMany(
+    records: readonly Uint8Array[],
+    isWanted: () => boolean = () => true,
+  ): Promise<{ stored: number; error?: unknown }> {
+    const step = Math.max(1, Math.floor(transactionEntriesMax / Math.max(1, this.#keys.length)));
+    let stored = 0;
+    while (stored < records.length) {
+      if (!isWanted())
+        return { stored, error: new RsyndError('ERR_ABORTED', 'nobody waits for it') };
+      const some = records.slice(stored, stored + step);
+      const outcome = await this.#storeSome(some);
+      stored += outcome.stored;
+      if (outcome.error !== undefined) return { stored, error: outcome.error };
+    }
+    return { stored };
+  }
+
+  #storeSome(records: readonly Uint8Array[]): Answer<{ stored: number; error?: unknown }> {
     const drafts: RecordDraft[] = [];
     let refused: unknown;
     for (const record of records) {

@@ -73,6 +73,7 @@ export class SessionConnection implements SessionOutput {
   #isPinged = false;
   #isFlushing = false;
   #isReading = true;
+  #isResumeDue = false;
   #stalledSince: number | undefined;
   #queuedBefore = 0;
   #drainWaiters: (() => void)[] = [];
@@ -219,7 +220,17 @@ export class SessionConnection implements SessionOutput {
       for (const piece of pieces) socket.write(piece);
       if (pieces.length > 1) socket.uncork();
     }
-    if (!this.#isReading) setImmediate(() => this.#resumeReading());
+    if (!this.#isReading) this.#resumeSoon();
+  }
+
+  /** Once a turn, however many ask for it. */
+  #resumeSoon(): void {
+    if (this.#isResumeDue) return;
+    this.#isResumeDue = true;
+    setImmediate(() => {
+      this.#isResumeDue = false;
+      this.#resumeReading();
+    });
   }
 
   #drained(): void {

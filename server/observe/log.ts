@@ -3,6 +3,7 @@
 // anything out of a record.
 
 import pino, { type Logger } from 'pino';
+import { logBytesKeptMax } from '../../shared/base/limits.js';
 
 export type Log = Logger;
 
@@ -15,12 +16,19 @@ export interface LogOptions {
   readonly file?: string;
 }
 
-/** Lines are written at once: what happened right before a crash is what one wants to read. */
+/**
+ * Lines are written at once: what happened right before a crash is what one wants to read. A log that
+ * cannot be written (its disk is full, its reader is gone) must not end the service: the last lines are
+ * kept for when it can be again, and those beyond are dropped.
+ */
 export function createLog({ level, file }: LogOptions): Log {
   const destination = pino.destination({
     ...(file === undefined ? { fd: 2 } : { dest: file, append: true, mkdir: true }),
     sync: true,
+    maxLength: logBytesKeptMax,
+    retryEAGAIN: () => false,
   });
+  destination.on('error', () => undefined);
   return pino(
     { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
     destination,

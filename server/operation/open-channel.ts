@@ -37,6 +37,8 @@ export interface OpenChannel {
   autoLocked: Rfa | undefined;
   /** Records under manual locks (RFA bytes as latin1): they outlast reads and writes. */
   readonly manualLocked: Set<string>;
+  /** Its session has ended: what is under way stops as soon as it can. */
+  isAbandoned: boolean;
 }
 
 /** Form of an RFA in a Set. */

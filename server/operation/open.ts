@@ -49,6 +49,7 @@ export async function open(
     current: undefined,
     autoLocked: undefined,
     manualLocked: new Set(),
+    isAbandoned: false,
   };
 }
 

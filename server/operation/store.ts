@@ -39,12 +39,16 @@ export function storeMany(
   request: StoreManyRequest,
 ): Answer<StoredManyReply> {
   requireMode(channel, 'store', 'update', 'output', 'append');
-  return andThen(channel.file.storeMany(request.records), ({ stored, error }) => {
+  return andThen(storeAll(channel, request), ({ stored, error }) => {
     if (error === undefined) return { verb: 'storedMany', stored };
     if (!isRsyndError(error)) throw error;
     return { verb: 'storedMany', stored, error: errorReply(error) };
   });
 }
+
+/** It may take long, and locks of a session that is gone wait for it: it ends with its session. */
+const storeAll = (channel: OpenChannel, { records }: StoreManyRequest) =>
+  channel.file.storeMany(records, () => !channel.isAbandoned);
 
 const storedReply = ({ rfa, crc }: StoredRecord, locked: boolean): StoredReply => ({
   verb: 'stored',

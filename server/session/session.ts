@@ -126,6 +126,7 @@ export class Session {
 
   /** What is under way ends first: a change must not outlive the locks it was made under. */
   async #closeLane(lane: Lane): Promise<void> {
+    if (lane.channel !== undefined) lane.channel.isAbandoned = true;
     await lane.idle();
     if (lane.channel !== undefined) await close(lane.channel).catch(this.#options.onUnexpected);
   }

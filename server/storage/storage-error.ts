@@ -65,7 +65,7 @@ export function checkRecord(spec: FileSpec, record: Uint8Array, keys: IndexKeys)
 /** Before an edge is searched for: ERR_BADKEY when no place can be so long. */
 export function checkEdge(edge: Edge): void {
   if (edge.prefix.length <= indexKeyBytesMax + INSERTION_BYTES) return;
-  const why = `no index key is longer than ${indexKeyBytesMax} bytes, this value has ${edge.prefix.length}`;
+  const why = `no index key is longer than ${indexKeyBytesMax} bytes, as this value is`;
   throw new RsyndError('ERR_BADKEY', why);
 }
 

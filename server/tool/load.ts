@@ -25,10 +25,11 @@ export interface LoadOptions {
 }
 
 export interface LoadReport {
+  /** Of the input; when it ended early, some of them were neither stored nor found bad. */
   readonly read: number;
   readonly stored: number;
   readonly bad: number;
-  /** The first of the bad rows. */
+  /** The first of the bad rows, by line. */
   readonly problems: readonly RowProblem[];
   /** Of the records stored. */
   readonly totals: readonly ColumnTotal[];
@@ -87,7 +88,9 @@ class Loader {
   async take(row: Row): Promise<void> {
     this.read++;
     if (row.error !== undefined) {
-      this.#problems.add(row.line, row.error);
+      // The load ends with this row: those that came before it are stored first.
+      if (this.#problems.isNextTooMany) await this.#flush();
+      if (!this.mustStop) this.#problems.add(row.line, row.error);
       return;
     }
     this.#lines.push(row.line);
@@ -103,7 +106,7 @@ class Loader {
       read: this.read,
       stored: this.#stored,
       bad: this.#problems.count,
-      problems: this.#problems.kept,
+      problems: this.#problems.kept.toSorted((a, b) => a.line - b.line),
       totals: this.#totals.report(),
       complete: !this.mustStop,
     };

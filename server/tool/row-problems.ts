@@ -28,6 +28,11 @@ export class RowProblems {
     return this.#count;
   }
 
+  /** True when the next one is one too many. */
+  get isNextTooMany(): boolean {
+    return this.#count === this.#countMax;
+  }
+
   /** True when there are more than are gone over. */
   get areTooMany(): boolean {
     return this.#count > this.#countMax;

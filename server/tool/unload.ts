@@ -23,6 +23,7 @@ export interface UnloadReport {
   readonly problems: readonly RowProblem[];
   /** Of the records written. */
   readonly totals: readonly ColumnTotal[];
+  /** False when there were too many bad records, or the output was closed before its end. */
   readonly complete: boolean;
 }
 

@@ -20,6 +20,8 @@ export const streamFrameBytes = 64 * 1024;
 /** Bytes a stream may have on the way before its reader grants more. */
 export const streamCreditBytes = 1024 * 1024;
 export const streamCreditBytesMax = 8 * 1024 * 1024;
+/** Frames of a scan that wait at the client for their reader: credit of frames as small as 64 bytes. */
+export const streamFramesQueuedMax = 16 * 1024;
 /** MessagePack of control messages, checked before it is decoded. */
 export const messageDepthMax = 16;
 export const messageElementsMax = 128 * 1024;
@@ -148,8 +150,14 @@ export const diskReserveBytes = 8 * 1024 * 1024;
 export const fileReadersMax = 1024;
 /** Pages of 4 KiB one block may have. */
 export const blockPagesMax = 4;
-/** A file cut off is filled up with zeros to be read; one that lacks more than this is refused. */
-export const fillUpBytesMax = 64 * 1024 * 1024;
+/** Files up to this size are looked at for damaged pages when they are first opened (some 50 ms). */
+export const inspectedWholeBytesMax = 64 * 1024 * 1024;
+/** Files remembered as looked at. */
+export const inspectedFilesMax = 10_000;
+/** Levels a tree of pages can have; more is damage. */
+export const treeDepthMax = 32;
 
+/** Log lines that could not be written yet; later ones are dropped. */
+export const logBytesKeptMax = 256 * 1024;
 /** Log lines about refused connections; the rest of a second is counted, not written. */
 export const refusalLinesPerSecondMax = 50;

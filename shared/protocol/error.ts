@@ -13,6 +13,9 @@ import type { MessageCodec } from './message-codec.js';
 import { REPLY_VERBS } from './verb.js';
 
 const ERRNO_MAX = 0xffff;
+/** All but line feed and tab: programs print messages, and a terminal would obey a hostile server's. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const TERMINAL_CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
 export const errorReply: MessageCodec<ErrorReply> = {
   encode(writer, reply) {
@@ -37,7 +40,7 @@ export function packError({ code, message, retryable, file }: ErrorReply): Buffe
 export function readError(body: BodyReader): ErrorReply {
   const fields = unpackControl(body.message, body.rest());
   const errno = fields.count('errno', ERRNO_MAX);
-  const message = fields.text('message');
+  const message = fields.text('message').replace(TERMINAL_CONTROLS, '\ufffd');
   const retryable = fields.flag('retryable');
   const file = fields.optionalText('file');
   fields.end();

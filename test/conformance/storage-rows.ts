@@ -4,6 +4,7 @@
 //   id 0-7 (key 0, unique) | group 8-11 (key 1, fifo) | rank 12-15 (key 2, lifo) | alias 16-23 (key 3,
 //   unique, blank is null) | note 24…
 
+import type { Test } from 'tap';
 import type {
   IndexKeys,
   LocatedRecord,
@@ -13,6 +14,14 @@ import type {
   StoredRecord,
 } from '../../server/storage/engine.js';
 import type { Duplicates, FileSpec, KeySpec } from '../../shared/record/file-spec.js';
+
+/** Checks one rule on a fresh file that is open. */
+export type StorageRule = (
+  t: Test,
+  file: StoredFile,
+  engine: StorageEngine,
+  path: string,
+) => Promise<void>;
 
 export interface Row {
   readonly id: string;

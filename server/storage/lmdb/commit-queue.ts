@@ -16,7 +16,7 @@ import {
   transactionEntriesMax,
   writesWaitingMax,
 } from '../../../shared/base/limits.js';
-import { commitError, isLmdbError, isPageDamage, readError } from './lmdb-error.js';
+import { commitError, damaged, isLmdbError, isPageDamage, readError } from './lmdb-error.js';
 import type { Store } from './open-store.js';
 import { WriteTransaction } from './write-transaction.js';
 
@@ -80,6 +80,9 @@ export class CommitQueue {
   runAlone(step: () => void): void {
     this.flush();
     if (this.#refusal !== undefined) throw this.#refusal;
+    if (this.#store.salvage !== undefined) {
+      throw damaged(this.#store.layout, 'pages of it are damaged, so it takes no writes');
+    }
     this.#requireSpace(0);
     try {
       this.#store.environment.transact(step);

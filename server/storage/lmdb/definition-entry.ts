@@ -1,7 +1,9 @@
 // The entry that makes an LMDB file one of ours: format version, block size, definition. Read when a
 // file is opened, written when it is made and by setSpec.
 //
-//   | "RSYNDISM" 8 | format version u16 | block bytes u16 | CRC-32 of the rest u32 | FileSpec, MessagePack |
+//   | "RSYNDISM" 8 | format version u16 | block bytes u16 | CRC-32 of the rest u32 | FileSpec |
+//
+// FileSpec is MessagePack.
 //
 // Big-endian. On disk: never change.
 
@@ -40,7 +42,9 @@ export function decodeDefinition(bytes: Buffer, name: string): Definition {
   }
   const version = bytes.readUInt16BE(AT_VERSION);
   if (version > FORMAT_VERSION) {
-    const why = `${name} has format version ${version}, this program reads up to ${FORMAT_VERSION}; use a newer rsynd`;
+    const why =
+      `${name} has format version ${version}, this program reads up to ${FORMAT_VERSION}; ` +
+      'use a newer rsynd';
     throw new RsyndError('ERR_NOTISM', why, { file: name });
   }
   const spec = bytes.subarray(AT_SPEC);

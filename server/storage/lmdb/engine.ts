@@ -12,7 +12,11 @@ import {
 } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { RsyndError } from '../../../shared/base/error.js';
-import { diskReserveBytes } from '../../../shared/base/limits.js';
+import {
+  diskReserveBytes,
+  inspectedFilesMax,
+  inspectedWholeBytesMax,
+} from '../../../shared/base/limits.js';
 import type { FileSpec } from '../../../shared/record/file-spec.js';
 import type { StorageEngine, StoredFile } from '../engine.js';
 import { fileExists, fileIsOpen, fileNotFound } from '../storage-error.js';
@@ -22,9 +26,10 @@ import { encodeDefinition } from './definition-entry.js';
 import { syncDirectory } from './flush.js';
 import { chooseBlockBytes } from './layout.js';
 import { LmdbFile } from './lmdb-file.js';
-import { admitFile, requireLmdbFile } from './meta-page.js';
 import { countersKey, definitionKey, makeStore, openStore } from './open-store.js';
+import { PageFile } from './page-file.js';
 import { removeFile } from './paths.js';
+import type { TreeInspection } from './salvage-view.js';
 
 export interface LmdbEngineOptions {
   /** Says how much the disk of a file can still take. @default what the system says */
@@ -40,6 +45,8 @@ class LmdbEngine implements StorageEngine {
   readonly name = 'lmdb';
   readonly #freeBytes: FreeBytes;
   readonly #open = new Map<string, LmdbFile>();
+  /** Files whose trees were looked at since this engine was made. */
+  readonly #inspected = new Set<string>();
 
   constructor(freeBytes: FreeBytes) {
     this.#freeBytes = freeBytes;
@@ -69,8 +76,7 @@ class LmdbEngine implements StorageEngine {
     const name = basename(real);
     if (!statSync(real).isFile()) throw notAFile(name);
     requireWritable(real);
-    admitFile(real, name);
-    const store = openStore(real, name);
+    const store = openStore(real, name, this.#inspectionOf(real));
     const file = new LmdbFile(store, this.#freeBytes, () => this.#open.delete(real));
     this.#open.set(real, file);
     return file.attach();
@@ -85,7 +91,7 @@ class LmdbEngine implements StorageEngine {
     if (this.#open.has(real)) throw fileIsOpen(path);
     if (!statSync(real).isFile()) throw notAFile(basename(real));
     requireWritable(dirname(real));
-    requireLmdbFile(real, basename(real));
+    new PageFile(real, basename(real)).close();
     removeFile(real);
     syncDirectory(real);
   }
@@ -93,6 +99,16 @@ class LmdbEngine implements StorageEngine {
   /** Closes all files, whoever has them open. */
   async close(): Promise<void> {
     for (const file of [...this.#open.values()]) await file.detachAll();
+  }
+
+  /** A damaged page would end the process when it is read, so all are looked at once if it is cheap. */
+  #inspectionOf(path: string): TreeInspection {
+    const { dev, ino, size } = statSync(path);
+    const identity = `${dev}:${ino}`;
+    if (size > inspectedWholeBytesMax || this.#inspected.has(identity)) return 'opening';
+    if (this.#inspected.size >= inspectedFilesMax) this.#inspected.clear();
+    this.#inspected.add(identity);
+    return 'structure';
   }
 
   #requireSpace(path: string): void {

@@ -19,6 +19,7 @@ export const ENTRY_COUNTERS = 'counters';
 
 export const BLOCK_NUMBER_BYTES = 5;
 export const ADDRESS_BYTES = 6;
+export const BLOCK_NUMBER_MAX = 2 ** 40 - 1;
 /** Block numbers begin here, so that 0 means none. */
 export const FIRST_BLOCK = 1;
 

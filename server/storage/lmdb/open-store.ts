@@ -11,9 +11,11 @@ import {
   type ReadOptions,
   type Table,
 } from './environment.js';
-import { ENTRY_COUNTERS, ENTRY_DEFINITION } from './format.js';
+import { ENTRY_COUNTERS, ENTRY_DEFINITION, indexTableName, TABLE_BLOCKS } from './format.js';
 import { type FileLayout, type IndexLayout, layoutOf } from './layout.js';
 import { damaged, readError } from './lmdb-error.js';
+import { PageFile } from './page-file.js';
+import { inspectTrees, type SalvageView, type TreeInspection } from './salvage-view.js';
 
 export type IndexTable = Table<Uint8Array, number>;
 
@@ -24,30 +26,76 @@ export class Store {
   readonly environment: Environment;
   readonly layout: FileLayout;
   readonly header: Table<Uint8Array, Buffer>;
+  /** For writing; reads go through `block` and `blocksFrom`. */
   readonly blocks: Table<number, Buffer>;
   readonly large: Table<number, Buffer>;
   readonly free: Table<number, Buffer>;
   readonly #indexes: readonly (IndexTable | undefined)[];
   readonly #countersKey = countersKey();
   spec: FileSpec;
+  /** Set when trees of the file were found damaged; then it takes no writes. */
+  #salvage: SalvageView | undefined;
 
-  constructor(environment: Environment, path: string, { spec, blockBytes }: Definition) {
+  constructor(
+    environment: Environment,
+    path: string,
+    { spec, blockBytes }: Definition,
+    salvage?: SalvageView,
+  ) {
     this.environment = environment;
+    this.#salvage = salvage;
     this.layout = layoutOf(path, spec, blockBytes);
     this.spec = spec;
-    this.header = this.#required(environment.header, 'its header');
-    this.blocks = this.#required(environment.blocks, 'its table of records');
-    this.large = this.#required(environment.large, 'its table of large records');
-    this.free = this.#required(environment.free, 'its table of free space');
+    this.header = this.#required(environment.header(), 'its header');
+    this.blocks = this.#required(environment.blocks(), 'its table of records');
+    this.large = this.#required(environment.large(), 'its table of large records');
+    this.free = this.#required(environment.free(), 'its table of free space');
     this.#indexes = spec.keys.map((_, key) => environment.index(key));
   }
 
   /** ERR_DAMAGED when this index is not in the file any more, TypeError when there is no such key. */
   index(key: number): IndexTable {
     const table = this.#indexes[key];
+    if (this.#salvage?.isSound(indexTableName(key)) === false) {
+      throw damaged(this.layout, `pages of the index of key ${key} are damaged`);
+    }
     if (table !== undefined) return table;
     if (key >= this.#indexes.length) throw new TypeError(`there is no key ${key}`);
     throw damaged(this.layout, `the index of key ${key} is missing`);
+  }
+
+  get salvage(): SalvageView | undefined {
+    return this.#salvage;
+  }
+
+  /** From now on only what is sound is asked of LMDB. The store closes the view. */
+  restrictTo(salvage: SalvageView): void {
+    this.#salvage?.close();
+    this.#salvage = salvage;
+  }
+
+  isSound(table: string): boolean {
+    return this.#salvage?.isSound(table) ?? true;
+  }
+
+  /** A block in a buffer that is good until the next read of any file. */
+  block(number: number, options?: ReadOptions): Buffer | undefined {
+    if (this.#salvage === undefined || this.#salvage.isSound(TABLE_BLOCKS)) {
+      return this.blocks.getBinaryFast(number, options);
+    }
+    return this.#salvage.block(number, this.layout.blockBytes);
+  }
+
+  /** Blocks in order of their numbers, from `start` on; the values as `block` gives them. */
+  blocksFrom(
+    start: number | undefined,
+    reverse: boolean,
+    options: ReadOptions,
+  ): Iterable<{ key: number; value: Buffer }> {
+    if (this.isSound(TABLE_BLOCKS)) {
+      return this.blocks.getRange({ start, end: undefined, reverse, ...options });
+    }
+    return this.#salvagedFrom(start, reverse);
   }
 
   indexLayout(key: number): IndexLayout {
@@ -69,7 +117,23 @@ export class Store {
   }
 
   close(): Promise<void> {
+    this.#salvage?.close();
+    this.#salvage = undefined;
     return this.environment.close();
+  }
+
+  *#salvagedFrom(
+    start: number | undefined,
+    reverse: boolean,
+  ): Generator<{ key: number; value: Buffer }> {
+    const numbers = [...(this.#salvage?.blockNumbers ?? [])];
+    if (reverse) numbers.reverse();
+    for (const key of numbers) {
+      if (start !== undefined && (reverse ? key > start : key < start)) continue;
+      const value = this.block(key);
+      // A block that is missing has no bytes, which no block can have: readers report it.
+      yield { key, value: value ?? Buffer.alloc(0) };
+    }
   }
 
   #required<T>(table: T | undefined, what: string): T {
@@ -78,16 +142,41 @@ export class Store {
   }
 }
 
-/** Opens a file that is there. ERR_NOTISM, ERR_DAMAGED. */
-export function openStore(path: string, name: string): Store {
-  const environment = new Environment(path, { create: false });
+/**
+ * Opens a file that is there; `inspection` says how much of it is looked at before LMDB may read it.
+ * ERR_NOTISM, ERR_DAMAGED.
+ */
+export function openStore(path: string, name: string, inspection: TreeInspection): Store {
+  new PageFile(path, name).close();
+  let environment: Environment | undefined;
+  let salvage: SalvageView | undefined;
   try {
-    if (environment.header === undefined) throw withoutHeader(name);
-    return new Store(environment, path, readDefinition(environment.header, name));
+    environment = new Environment(path, { create: false });
+    salvage = inspectUnderSnapshot(environment, path, name, inspection);
+    if (salvage?.isReadable === false) throw damaged({ name }, 'its header is lost');
+    const header = environment.header();
+    if (header === undefined) throw withoutHeader(name);
+    return new Store(environment, path, readDefinition(header, name), salvage);
   } catch (error) {
     // The reason for not opening it is what counts; closing cannot fail in a way that matters.
-    environment.close().catch(() => undefined);
+    environment?.close().catch(() => undefined);
+    salvage?.close();
     throw readError({ name }, error);
+  }
+}
+
+/** The snapshot keeps the pages looked at from being written anew meanwhile. */
+function inspectUnderSnapshot(
+  environment: Environment,
+  path: string,
+  name: string,
+  inspection: TreeInspection,
+): SalvageView | undefined {
+  const snapshot = environment.snapshot();
+  try {
+    return inspectTrees(path, name, inspection);
+  } finally {
+    snapshot.done();
   }
 }
 

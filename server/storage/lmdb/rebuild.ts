@@ -33,7 +33,7 @@ import {
   salvageBlocks,
   salvageCounters,
 } from './salvage.js';
-import { type Inspection, soundRecord } from './verify.js';
+import { type Inspection, reportTrees, soundRecord } from './verify.js';
 
 /** Blocks with so much free are listed in `free`, as in block-cache.ts. */
 const LISTED_SHARE = 1 / 4;
@@ -56,7 +56,7 @@ export async function rebuildStore(
     const made = makeStore(making, { spec: old.spec, blockBytes }, { noSync: true });
     const report = await fill(old, made, inspection);
     putInPlace(path, making);
-    return { store: openStore(path, name), report };
+    return { store: openStore(path, name, 'opening'), report };
   } catch (error) {
     removeFile(making);
     throw commitError(old.layout, error);
@@ -66,6 +66,7 @@ export async function rebuildStore(
 async function fill(old: Store, made: Store, inspection: Inspection): Promise<VerifyReport> {
   const snapshot = old.environment.snapshot();
   try {
+    reportTrees(old, inspection.report);
     return await new Rebuild(old, made, snapshot, inspection).run();
   } finally {
     snapshot.done();
@@ -157,7 +158,7 @@ class Rebuild {
       if (slotStart(bytes, slot) !== 0) this.#moveRecord(bytes, makeAddress(number, slot), writer);
     }
     if (!isBlockIntact(bytes)) {
-      const detail = `block ${number} did not agree with its checksum; ${writer.used} records of it are kept`;
+      const detail = `block ${number} has a bad checksum; ${writer.used} records of it are kept`;
       this.#problem('bad-block', detail);
     }
     if (writer.used === 0) return;

@@ -13,6 +13,7 @@ import {
   storedCrc,
 } from './block-reader.js';
 import type { ReadOptions } from './environment.js';
+import { TABLE_LARGE } from './format.js';
 import { damaged } from './lmdb-error.js';
 import type { Store } from './open-store.js';
 
@@ -27,7 +28,7 @@ export interface FoundRecord {
  * none; ERR_DAMAGED when it has not the length of a block.
  */
 export function readBlock(store: Store, block: number, options?: ReadOptions): Buffer | undefined {
-  const bytes = store.blocks.getBinaryFast(block, options);
+  const bytes = store.block(block, options);
   if (bytes === undefined) return undefined;
   const { blockBytes } = store.layout;
   if (bytes.length !== blockBytes) throw damaged(store.layout, `block ${block} is unreadable`);
@@ -99,7 +100,9 @@ export const danglingEntry = (store: Store, key: number, address: number): Error
   );
 
 export function readLarge(store: Store, address: number, options?: ReadOptions): Buffer {
-  const bytes = store.large.getBinaryFast(address, options);
+  const bytes = store.isSound(TABLE_LARGE)
+    ? store.large.getBinaryFast(address, options)
+    : undefined;
   if (bytes === undefined) throw badRecord(store, address);
   return Buffer.from(store.environment.shared(bytes, bytes.length));
 }

@@ -16,10 +16,13 @@ import {
   storedCrc,
 } from './block-reader.js';
 import { placeRange, type Snapshot } from './environment.js';
-import { FIRST_BLOCK, SLOTS_MAX } from './format.js';
+import { BLOCK_NUMBER_MAX, FIRST_BLOCK, SLOTS_MAX, TABLE_BLOCKS } from './format.js';
 import { damaged, isLmdbError } from './lmdb-error.js';
 import type { Store } from './open-store.js';
 import { badRecord, danglingEntry, readLarge } from './record-reader.js';
+
+/** Records of one block that are checked one by one before the block as a whole is. */
+const CHECKED_SINGLY = 2;
 
 /** One call of `scan`: what it reads with, and the block it has at hand. */
 class Walk {
@@ -30,6 +33,10 @@ class Walk {
   /** A copy of our own, because a visitor may read elsewhere and so overwrite what LMDB gave. */
   readonly block: Buffer;
   #blockNumber = 0;
+  /** Whether the block at hand agrees with its checksum; undefined while nobody has asked. */
+  #isIntact: boolean | undefined;
+  /** Records shown of the block at hand. */
+  #shown = 0;
   #left: number;
 
   constructor(store: Store, visit: ScanVisitor, recordsMax: number) {
@@ -52,13 +59,29 @@ class Walk {
     if (bytes.length !== blockBytes) return false;
     this.#store.environment.shared(bytes, blockBytes).copy(this.block);
     this.#blockNumber = number;
+    this.#isIntact = undefined;
+    this.#shown = 0;
     return true;
+  }
+
+  /** True when the block agrees with its checksum: then it vouches for all its records. */
+  get isIntact(): boolean {
+    this.#isIntact ??= isBlockIntact(this.block);
+    return this.#isIntact;
+  }
+
+  /**
+   * Whether to trust the next record of this block without a look at its own checksum. One or two
+   * records are checked faster by themselves, the many of a clustered block by that of the block.
+   */
+  get isTrusted(): boolean {
+    return this.#shown++ >= CHECKED_SINGLY && this.isIntact;
   }
 
   /** Reads block `number` unless it is at hand; false when there is none. */
   fetch(number: number): boolean {
     if (number === this.#blockNumber) return true;
-    const bytes = this.#store.blocks.getBinaryFast(number, this.snapshot.options);
+    const bytes = this.#store.block(number, this.snapshot.options);
     return bytes !== undefined && this.hold(number, bytes);
   }
 
@@ -125,7 +148,7 @@ export function scanIndex(
       if (!walk.fetch(addressBlock(address)) || !walk.isUsed(slot)) {
         throw danglingEntry(store, key, address);
       }
-      if (walk.show(slot, false)) continue;
+      if (walk.show(slot, walk.isTrusted)) continue;
       passed = before;
       return 'more';
     }
@@ -146,8 +169,8 @@ export function scanStored(
   const walk = new Walk(store, visit, recordsMax);
   const position = new StoredPosition(cursor);
   try {
-    const bounds = { start: position.firstBlock, end: undefined, reverse: position.isReverse };
-    const blocks = store.blocks.getRange({ ...bounds, ...walk.snapshot.options });
+    const { firstBlock, isReverse } = position;
+    const blocks = store.blocksFrom(firstBlock, isReverse, walk.snapshot.options);
     for (const { key: number, value: bytes } of blocks) {
       position.enterBlock(number);
       if (!walk.hold(number, bytes)) {
@@ -156,7 +179,9 @@ export function scanStored(
       }
       if (!showSlots(store, walk, position, number)) return 'more';
     }
-    return 'end';
+    if (store.isSound(TABLE_BLOCKS) || position.isPastAll) return 'end';
+    position.passAll();
+    throw damaged(store.layout, 'blocks are missing, and the records in them');
   } catch (error) {
     if (!isLmdbError(error)) throw error;
     if (position.skipUnreadable(blocksEnd(store))) throw error;
@@ -180,7 +205,7 @@ function blocksEnd(store: Store): number {
 
 /** False when the visitor or the bound says to stop. ERR_DAMAGED behind the last slot of a bad block. */
 function showSlots(store: Store, walk: Walk, position: StoredPosition, number: number): boolean {
-  const isTrusted = isBlockIntact(walk.block);
+  const isTrusted = walk.isIntact;
   const { first, step } = position.slots(number, walk.slots);
   for (let slot = first; slot >= 0 && slot < walk.slots; slot += step) {
     if (!walk.isUsed(slot)) continue;
@@ -235,6 +260,16 @@ class StoredPosition {
   /** Goes behind the last slot of a block. */
   passBlock(block: number): void {
     this.last = makeAddress(block, this.isReverse ? 0 : SLOTS_MAX);
+  }
+
+  /** Goes behind whatever blocks there can be. */
+  passAll(): void {
+    this.passBlock(this.isReverse ? 0 : BLOCK_NUMBER_MAX);
+  }
+
+  get isPastAll(): boolean {
+    if (this.last === undefined) return false;
+    return addressBlock(this.last) === (this.isReverse ? 0 : BLOCK_NUMBER_MAX);
   }
 
   /** When LMDB cannot give the next block: passes it. False when there can be none any more. */

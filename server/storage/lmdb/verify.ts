@@ -14,10 +14,12 @@ import {
   slotStart,
 } from './block-reader.js';
 import type { Snapshot } from './environment.js';
+import { indexTableName, TABLE_BLOCKS, TABLE_LARGE } from './format.js';
 import { isLmdbError } from './lmdb-error.js';
 import type { Store } from './open-store.js';
 import { type FoundRecord, readBlock, recordOfSlot } from './record-reader.js';
 import { BLOCKS_PER_TURN, nextTurn, salvageBlocks, salvageCounters } from './salvage.js';
+import { inspectTrees } from './salvage-view.js';
 
 export interface Inspection {
   readonly keysOf: KeysOfRecord;
@@ -28,9 +30,29 @@ export interface Inspection {
 export async function verifyStore(store: Store, inspection: Inspection): Promise<VerifyReport> {
   const snapshot = store.environment.snapshot();
   try {
+    reportTrees(store, inspection.report);
     return await new Verification(store, snapshot, inspection).run();
   } finally {
     snapshot.done();
+  }
+}
+
+/**
+ * Looks at all pages of all trees, because LMDB would not survive a damaged one, and reports those
+ * that are. To be called under a snapshot, which keeps the pages looked at from being used anew.
+ */
+export function reportTrees(store: Store, report: (problem: Problem) => void): void {
+  const { path, name, indexes } = store.layout;
+  const salvage = store.salvage ?? inspectTrees(path, name, 'order');
+  if (salvage === undefined) return;
+  if (salvage !== store.salvage) store.restrictTo(salvage);
+  for (const [table, pages] of salvage.damage) {
+    const more = pages.length > 3 ? ` and ${pages.length - 3} more` : '';
+    const detail = `the table ${table} is damaged: ${pages.slice(0, 3).join(', ')}${more}`;
+    const key = indexes.find(({ number }) => indexTableName(number) === table)?.number;
+    report(
+      key === undefined ? { kind: 'bad-block', detail } : { kind: 'missing-entry', key, detail },
+    );
   }
 }
 
@@ -103,7 +125,8 @@ class Verification {
       const insertion = dups === 'none' ? 0 : insertionNumber(bytes, start, ordinal);
       this.#insertionsEnd = Math.max(this.#insertionsEnd, insertion + 1);
       const key = keys[number];
-      if (key !== undefined) this.#checkEntry(number, makePlace(dups, key, insertion), address);
+      if (key !== undefined && this.#store.isSound(indexTableName(number)))
+        this.#checkEntry(number, makePlace(dups, key, insertion), address);
     }
   }
 
@@ -136,6 +159,7 @@ class Verification {
 
   /** Entries of the index. They are looked at one by one only when there are too many. */
   async #checkIndex(key: number): Promise<number> {
+    if (!this.#store.isSound(indexTableName(key))) return 0;
     let entries = 0;
     try {
       const index = this.#store.index(key);
@@ -210,7 +234,7 @@ class Verification {
       return;
     }
     const { records, nextBlock, insertion } = counters;
-    if (records !== this.#used && this.#unreadable === 0) {
+    if (records !== this.#used && this.#unreadable === 0 && this.#store.isSound(TABLE_BLOCKS)) {
       this.#problem('wrong-count', `the file counts ${records} records and has ${this.#used}`);
     }
     if (nextBlock <= this.#lastBlock) {
@@ -226,6 +250,7 @@ class Verification {
   }
 
   #checkLarge(): void {
+    if (!this.#store.isSound(TABLE_LARGE)) return;
     try {
       const stored = this.#snapshot.attempt((options) =>
         this.#store.large.getCount({ start: undefined, end: undefined, ...options }),

@@ -53,6 +53,9 @@ export class WriteTransaction {
   constructor(store: Store, fileBytes: number) {
     this.#store = store;
     this.#fileBytes = fileBytes;
+    if (store.salvage !== undefined) {
+      throw damaged(store.layout, 'pages of it are damaged, so it takes no writes');
+    }
     const counters = store.counters();
     if (counters === undefined) {
       throw damaged(store.layout, 'its counters are damaged, so it takes no writes');

@@ -74,7 +74,11 @@ function printReport(tool: Tool, name: string, report: LoadReport): void {
   const hidden = report.bad - report.problems.length;
   if (hidden > 0) tool.note(`and ${hidden} more bad rows`, 0);
   const { read, stored, bad, problems, totals, complete } = report;
-  if (!complete) tool.note('stopped: more bad rows than --max-errors allows', 0);
+  if (!complete) {
+    const untried = read - stored - bad;
+    const left = untried === 0 ? '' : `; ${untried} of the rows read were not tried`;
+    tool.note(`stopped: more bad rows than --max-errors allows${left}`, 0);
+  }
   tool.print(`${name}: ${stored} of ${read} records stored, ${bad} bad rows`);
   printTotals(tool, totals);
   tool.printJson({ file: name, read, stored, bad, complete, problems, totals });

@@ -44,7 +44,8 @@ async function unload(
   const report = await files.with(name, READING, 'records', (open) =>
     writeRecords(tool, open, output, options),
   );
-  printReport(tool, name, report, output === STANDARD_OUTPUT ? 'stderr' : 'stdout');
+  const stream = output === STANDARD_OUTPUT ? 'stderr' : 'stdout';
+  printReport(tool, name, report, { stream, maxErrors: options.maxErrors });
 }
 
 async function writeRecords(
@@ -63,8 +64,9 @@ async function writeRecords(
     onProgress: (done) => progress.update(done, records),
   });
   try {
-    await writeOut(tool, Readable.from(work.pieces()), output);
-    return work.report();
+    const isWhole = await writeOut(tool, Readable.from(work.pieces()), output);
+    const report = work.report();
+    return { ...report, complete: report.complete && isWhole };
   } catch (error) {
     throw fileProblem(error, output);
   } finally {
@@ -90,13 +92,16 @@ async function refuseSameFile(path: string, output: string): Promise<void> {
   throw new RsyndError('ERR_INVARG', `${output} is the record file itself; name another output`);
 }
 
-async function writeOut(tool: Tool, pieces: Readable, output: string): Promise<void> {
-  if (output !== STANDARD_OUTPUT) return pipeline(pieces, createWriteStream(output));
+/** False when the reader of a pipe has seen enough, as with `| head`. */
+async function writeOut(tool: Tool, pieces: Readable, output: string): Promise<boolean> {
   try {
-    await pipeline(pieces, tool.stdout, { end: false });
+    if (output === STANDARD_OUTPUT) await pipeline(pieces, tool.stdout, { end: false });
+    else await pipeline(pieces, createWriteStream(output));
+    return true;
   } catch (error) {
-    // The reader of the pipe has seen enough, as with `| head`.
-    if (!(error instanceof Error && 'code' in error && error.code === 'EPIPE')) throw error;
+    const isClosedPipe = error instanceof Error && 'code' in error && error.code === 'EPIPE';
+    if (output !== STANDARD_OUTPUT || !isClosedPipe) throw error;
+    return false;
   }
 }
 
@@ -104,17 +109,20 @@ function printReport(
   tool: Tool,
   name: string,
   report: UnloadReport,
-  to: 'stdout' | 'stderr',
+  { stream, maxErrors }: { stream: 'stdout' | 'stderr'; maxErrors: number },
 ): void {
   for (const { line, message } of report.problems) tool.note(`record ${line}: ${message}`, 0);
   const hidden = report.bad - report.problems.length;
   if (hidden > 0) tool.note(`and ${hidden} more bad records`, 0);
   const { read, written, bad, problems, totals, complete } = report;
-  if (!complete) tool.note('stopped: more bad records than --max-errors allows', 0);
+  if (!complete) {
+    const tooMany = 'more bad records than --max-errors allows';
+    tool.note(`stopped: ${bad > maxErrors ? tooMany : 'the output was closed before its end'}`, 0);
+  }
   const text = `${name}: ${written} of ${read} records written, ${bad} bad records`;
-  if (to === 'stdout') tool.print(text);
+  if (stream === 'stdout') tool.print(text);
   else tool.note(text);
-  printTotals(tool, totals, to);
-  tool.printJson({ file: name, read, written, bad, complete, problems, totals }, to);
+  printTotals(tool, totals, stream);
+  tool.printJson({ file: name, read, written, bad, complete, problems, totals }, stream);
   if (bad > 0) tool.fail(EXIT_STATUS.failed);
 }

@@ -60,12 +60,23 @@ async function* readCsv(
     else yield makeRow(record, line, columns, cells);
     line = info.lines + 1;
   }
-  yield* broken.splice(0);
+  // The last ones may be long: said is where they begin, which is where to look for a missing quote.
+  for (const row of broken.splice(0)) {
+    yield { ...row, line: Math.min(line, row.line) };
+    line = row.line + 1;
+  }
   if (columns === undefined) throw new RsyndError('ERR_BADDATA', 'the input has no header row');
 }
 
+/** In our words where the parser's show content, or do not say what became of the rows behind. */
+const WHY_BROKEN: { readonly [code: string]: string } = {
+  CSV_INVALID_CLOSING_QUOTE:
+    'text follows a closing quote; a quote within a value is written twice',
+  CSV_QUOTE_NOT_CLOSED: 'a quote is not closed: nothing from here to the end of the input was read',
+};
+
 function brokenRow(error: CsvError | undefined, line: number): Row {
-  const why = error?.message ?? 'the row cannot be read';
+  const why = WHY_BROKEN[error?.code ?? ''] ?? error?.message ?? 'the row cannot be read';
   return { line, error: new RsyndError('ERR_BADDATA', why) };
 }
 

@@ -160,9 +160,12 @@ t.test('the exchange sends only while there is room, and forgets what is withdra
   const exchange = new Exchange(transport);
   const failures: string[] = [];
   const waiter = (key: number): Waiter => ({
+    id: 0,
     channel: 1,
+    deadlineAt: Number.POSITIVE_INFINITY,
     request: { verb: 'get', key, value: Buffer.alloc(0) },
     take: () => true,
+    expire: () => undefined,
     fail: (error) => failures.push(`${key} ${error.code}`),
   });
   const [one, two, three, four] = [waiter(1), waiter(2), waiter(3), waiter(4)];
