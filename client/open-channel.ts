@@ -61,7 +61,9 @@ const rawChannel = (parts: ChannelParts<Buffer>) => new OpenedChannel(parts) as 
 /** A server in between that passes over the flag must not get the records of a flagged file in clear. */
 function requireEncryption({ host, security }: Link, name: string): void {
   if (host === '' || security.sle === 1) return;
-  const why = `${name} is flagged network_encrypt and this connection is plain; open with encrypt: true (/encrypt) or rsynds://`;
+  const why =
+    `${name} is flagged network_encrypt and this connection is plain; ` +
+    'open with encrypt: true (/encrypt) or rsynds://';
   throw new RsyndError('ERR_NETCRYPT', why, { host, file: name });
 }
 

@@ -4,7 +4,7 @@
 import { type Answer, andThen, isLater } from '../../shared/base/answer.js';
 import { RsyndError } from '../../shared/base/error.js';
 import type { ReadLock, ReadTarget } from '../../shared/protocol/message.js';
-import { splitAddress } from '../../shared/record/rfa.js';
+import { type Rfa, splitAddress } from '../../shared/record/rfa.js';
 import type { LockWait } from '../lock/lock-manager.js';
 import type { LocatedRecord, StoredRecord } from '../storage/engine.js';
 import { END, type OpenChannel, type Position, rfaText, START } from './open-channel.js';
@@ -111,7 +111,7 @@ export function lockFound<T extends Found | undefined>(
     const giveBack = (): Answer<void> => (heldBefore ? undefined : channel.hold.unlock(rfa));
     return andThen(channel.hold.lock(rfa, left), () =>
       andThen(
-        orElse(() => channel.file.stored.fetch(rfa), giveBack),
+        orElse(() => lookAgain(channel, rfa), giveBack),
         (now) =>
           typeof now !== 'string' && now.crc === crc ? found : andThen(giveBack(), attempt),
       ),
@@ -119,6 +119,10 @@ export function lockFound<T extends Found | undefined>(
   };
   return attempt();
 }
+
+/** The record as it is now, whichever process changed it before it gave us the lock. */
+const lookAgain = ({ file }: OpenChannel, rfa: Rfa): Answer<StoredRecord | 'deleted' | 'invalid'> =>
+  andThen(file.stored.renew(), () => file.stored.fetch(rfa));
 
 /** Runs `step`; when it fails, undoes first and then fails with the same error. */
 function orElse<T>(step: () => Answer<T>, undo: () => Answer<void>): Answer<T> {

@@ -141,6 +141,11 @@ export interface StoredFile {
   /** The definition as last read or set. */
   readonly spec: FileSpec;
   facts(): Answer<FileFacts>;
+  /**
+   * Reads from now on see all that any process has committed by now. Without it, what others commit
+   * may show only in the next turn of the event loop.
+   */
+  renew(): Answer<void>;
 
   /** The first record on the far side of `edge` in `direction` along index `key`. */
   seek(key: number, edge: Edge, direction: Direction): Answer<LocatedRecord | undefined>;

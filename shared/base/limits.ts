@@ -40,7 +40,7 @@ export const requestBytesPerSessionMax = 8 * 1024 * 1024;
 export const requestsPerTurnMax = 64;
 export const locksPerChannelMax = 10_000;
 /** Bytes queued towards one client before its requests are not read any more. */
-export const outputQueueBytesMax = 1024 * 1024;
+export const outputQueueBytesMax = 512 * 1024;
 export const fileNameBytesMax = 512;
 /** One part of it between slashes. File systems take 255; ours get extensions and companions yet. */
 export const fileNamePartBytesMax = 200;

@@ -1,5 +1,5 @@
 // First figures: rsynd over TLS 1.3 beside a TLS server that does nothing, in one run, sides alternating,
-// medians. Ratios mean something, single figures little; README.md beside this says what it does not prove.
+// medians; and the CPU time a call costs client and daemon. README.md beside this says what it proves.
 // Usage: npm run build && node dist/test/bench/figures.js [ROUNDS] [RECORDS]
 
 import { spawn } from 'node:child_process';
@@ -13,6 +13,7 @@ import { type Channel, connect, type IsamcSpec, isamc, open } from '../../client
 import { writeCertificate } from '../fixture/certificate.js';
 import { cleanEnvironment, startDaemon } from '../fixture/daemon.js';
 import { temporaryDirectory } from '../fixture/temporary-directory.js';
+import { cpuTimeUs } from './cpu-time.js';
 
 const [rounds = 5, records = 200_000] = process.argv.slice(2).map(Number);
 const RECORD_BYTES = 200;
@@ -29,19 +30,34 @@ const makeRecord = (number: number): Buffer =>
   Buffer.from(`${key(number)}${key(number % 1000)}`.padEnd(RECORD_BYTES, 'x'));
 const key = (number: number): string => String(number).padStart(8, '0');
 
-/** Calls `once` again and again, `depth` at a time, for about `forMs`; calls a second. */
-async function rate(depth: number, forMs: number, call: (n: number) => Promise<unknown>) {
+/** Work that was timed: so many calls (or records), so many a second. */
+interface Measured {
+  readonly count: number;
+  readonly perSecond: number;
+}
+
+const since = (started: number, count: number): Measured => ({
+  count,
+  perSecond: (count * 1000) / (performance.now() - started),
+});
+
+/** Calls `call` again and again, `depth` at a time, for about `forMs`. */
+async function rate(
+  depth: number,
+  forMs: number,
+  call: (n: number) => Promise<unknown>,
+): Promise<Measured> {
   const started = performance.now();
   let done = 0;
   const lane = async (): Promise<void> => {
     while (performance.now() - started < forMs) await call(done++);
   };
   await Promise.all(Array.from({ length: depth }, lane));
-  return (done * 1000) / (performance.now() - started);
+  return since(started, done);
 }
 
-/** Messages a second of the limit server, `depth` on the way. */
-async function echoRate(socket: TLSSocket, depth: number, forMs: number): Promise<number> {
+/** Messages of the limit server, `depth` on the way. */
+async function echoRate(socket: TLSSocket, depth: number, forMs: number): Promise<Measured> {
   const message = Buffer.alloc(RECORD_BYTES);
   const started = performance.now();
   let received = 0;
@@ -53,7 +69,7 @@ async function echoRate(socket: TLSSocket, depth: number, forMs: number): Promis
       if (performance.now() - started > forMs) {
         if (answered < sent) return;
         socket.off('data', take);
-        resolve((answered * 1000) / (performance.now() - started));
+        resolve(since(started, answered));
         return;
       }
       const free = depth - (sent - answered);
@@ -66,11 +82,11 @@ async function echoRate(socket: TLSSocket, depth: number, forMs: number): Promis
   });
 }
 
-async function scanRate(channel: Channel): Promise<number> {
+async function scanRate(channel: Channel): Promise<Measured> {
   const started = performance.now();
   let seen = 0;
   for await (const _ of channel) seen++;
-  return (seen * 1000) / (performance.now() - started);
+  return since(started, seen);
 }
 
 const data = temporaryDirectory(t);
@@ -117,7 +133,7 @@ const someKey = (): string => {
 };
 let next = records;
 
-async function streamRate(): Promise<number> {
+async function streamRate(): Promise<Measured> {
   const bytes = records * RECORD_BYTES;
   const started = performance.now();
   const socket = await dialLimit(`stream ${bytes}`);
@@ -127,10 +143,11 @@ async function streamRate(): Promise<number> {
     if (received >= bytes) break;
   }
   socket.destroy();
-  return (received / RECORD_BYTES) * (1000 / (performance.now() - started));
+  return since(started, received / RECORD_BYTES);
 }
 
-const work: Record<string, readonly [ours: () => Promise<number>, limit: () => Promise<number>]> = {
+type Side = () => Promise<Measured>;
+const work: Record<string, readonly [ours: Side, limit: Side]> = {
   'keyed read, 1 in flight | TLS echo': [
     () => rate(1, READ_MS, () => reader.get(someKey())),
     () => echoRate(echo, 1, READ_MS),
@@ -152,22 +169,40 @@ const work: Record<string, readonly [ours: () => Promise<number>, limit: () => P
 
 const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-const shown = (value: number): string => Math.round(value).toLocaleString('en').padStart(10);
+const whole = (value: number): string => Math.round(value).toLocaleString('en').padStart(10);
+const micro = (value: number): string => value.toFixed(2).padStart(8);
+
+interface Round {
+  readonly our: number;
+  readonly their: number;
+  readonly clientUs: number;
+  readonly serverUs: number;
+}
+
+async function measureRound(ours: Side, theirs: Side): Promise<Round> {
+  const server = cpuTimeUs(daemon.process.pid);
+  const before = process.cpuUsage();
+  const { count, perSecond } = await ours();
+  const { user, system } = process.cpuUsage(before);
+  const serverUs = (cpuTimeUs(daemon.process.pid) - server) / count;
+  const their = (await theirs()).perSecond;
+  return { our: perSecond, their, clientUs: (user + system) / count, serverUs };
+}
 
 console.log(
   `${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}, ` +
     `${rounds} rounds, ${records} records of ${RECORD_BYTES} bytes`,
 );
+console.log(`${''.padEnd(48)} rsynd/s   limit/s   ratio   CPU us each: client  daemon`);
 for (const [name, [ours, theirs]] of Object.entries(work)) {
-  const our: number[] = [];
-  const their: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    our.push(await ours());
-    their.push(await theirs());
-  }
-  const ratio = median(our.map((value, round) => value / (their[round] ?? 1)));
+  await ours(); // the first one compiles
+  const done: Round[] = [];
+  for (let round = 0; round < rounds; round++) done.push(await measureRound(ours, theirs));
+  const of = (figure: (round: Round) => number): number => median(done.map(figure));
   console.log(
-    `${name.padEnd(50)} ${shown(median(our))} ${shown(median(their))}   ratio ${ratio.toFixed(2)}`,
+    `${name.padEnd(46)}${whole(of((round) => round.our))}${whole(of((round) => round.their))}` +
+      `    ${of(({ our, their }) => our / their).toFixed(2)}` +
+      `             ${micro(of((round) => round.clientUs))}${micro(of((round) => round.serverUs))}`,
   );
 }
 echo.destroy();

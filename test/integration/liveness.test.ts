@@ -13,7 +13,7 @@ import { makeStaffFiles } from '../fixture/staff.js';
 import { temporaryDirectory } from '../fixture/temporary-directory.js';
 
 const RECORDS = 1_000_000;
-const STALLED = 6;
+const STALLED = 10;
 const LONG = { timeout: 120_000 };
 
 const bigFile = defineFile({

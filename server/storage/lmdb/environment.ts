@@ -130,10 +130,18 @@ export class Environment {
   refresh(): void {
     if (this.#isFresh) return;
     this.#isFresh = true;
-    this.#root.resetReadTxn();
+    this.renew();
     setImmediate(() => {
       this.#isFresh = false;
     });
+  }
+
+  /**
+   * The next read takes the state of the file anew, whoever changed it. Needed too after LMDB failed a
+   * read, because its read transaction then fails all others.
+   */
+  renew(): void {
+    this.#root.resetReadTxn();
   }
 
   /** One state of the file for a longer walk. The caller calls `done`, soon: it holds up reuse of pages. */
@@ -145,11 +153,6 @@ export class Environment {
   /** For Snapshot only. */
   useReadTransaction(): ReadTransaction {
     return this.#root.useReadTransaction();
-  }
-
-  /** After LMDB failed a read: its read transaction fails all others, so a new one is taken. */
-  renewReads(): void {
-    this.#root.resetReadTxn();
   }
 
   /**
@@ -213,7 +216,7 @@ export class Snapshot {
   }
 
   #renew(): void {
-    this.#environment.renewReads();
+    this.#environment.renew();
     this.done();
     this.#options = { transaction: this.#environment.useReadTransaction() };
   }

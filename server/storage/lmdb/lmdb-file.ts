@@ -65,6 +65,10 @@ export class LmdbFile implements StoredFile {
     return this;
   }
 
+  renew(): void {
+    this.#opened().environment.renew();
+  }
+
   facts(): FileFacts {
     return this.#read((store) => {
       const counters = store.counters();
@@ -231,7 +235,7 @@ export class LmdbFile implements StoredFile {
     try {
       return step(store);
     } catch (error) {
-      if (isLmdbError(error)) store.environment.renewReads();
+      if (isLmdbError(error)) store.environment.renew();
       throw readError(store.layout, error);
     }
   }

@@ -195,7 +195,7 @@ export function scanStored(
 /** The number behind the last block, after LMDB failed a read; 0 when that is lost too. */
 function blocksEnd(store: Store): number {
   try {
-    store.environment.renewReads();
+    store.environment.renew();
     return store.counters()?.nextBlock ?? 0;
   } catch (error) {
     if (!isLmdbError(error)) throw error;

@@ -60,6 +60,9 @@ export class MemoryFile implements StoredFile {
     }));
   }
 
+  /** There is one state only, and everybody sees it. */
+  renew(): void {}
+
   seek(key: number, edge: Edge, direction: Direction): Promise<LocatedRecord | undefined> {
     const from = copyEdge(edge);
     return this.#later((table) => {

@@ -3,8 +3,9 @@
 
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
+import { startCall } from '../../../client/connection/call.js';
 import { Exchange, type Waiter } from '../../../client/connection/exchange.js';
-import { connect, isRsyndError, open, type RsyndError } from '../../../client/index.js';
+import { connect, isRsyndError, open, RsyndError } from '../../../client/index.js';
 import { requestsInFlightMax, streamCreditBytes } from '../../../shared/base/limits.js';
 import type { Request } from '../../../shared/protocol/message.js';
 import { type Asked, type FakeOptions, rfaOf, startFake, startRaw } from '../fake-server.js';
@@ -181,6 +182,22 @@ t.test('the exchange sends only while there is room, and forgets what is withdra
   t.throws(() => exchange.receive(1, 99, { verb: 'done' }), { code: 'ERR_PROTOCOL' });
   exchange.fail(await errorOf(connect('[bad')));
   t.strictSame(failures, ['1 ERR_BADHOST', '2 ERR_BADHOST', '4 ERR_BADHOST']);
+});
+
+t.test('calls share a timer, and each has its own deadline', async (t) => {
+  const exchange = new Exchange({ isCongested: false, send: () => undefined });
+  const call = (timeoutMs: number) =>
+    errorOf(startCall(exchange, '', { verb: 'close' }, 1, { timeoutMs }));
+  let isPatientOver = false;
+  const patient = call(3_600_000).finally(() => {
+    isPatientOver = true;
+  });
+  t.equal((await call(5)).code, 'ERR_TIMEOUT', 'an earlier deadline than the one waited for');
+  const errors = await Promise.all([call(15), call(5), call(10)]);
+  t.ok(errors.every(({ code }) => code === 'ERR_TIMEOUT'));
+  t.equal(isPatientOver, false, 'the later one is still waited for');
+  exchange.fail(new RsyndError('ERR_NETPROB', 'gone'));
+  t.equal((await patient).code, 'ERR_NETPROB');
 });
 
 t.test('a call that takes too long is cancelled, and the connection stays good', async (t) => {
