@@ -11,6 +11,7 @@ import {
   type RawOptions,
   readConfigFile,
   resolveOptions,
+  warningsOf,
 } from './config/daemon-options.js';
 import { Daemon, type DaemonParts, encryptionWords } from './daemon.js';
 import { createLockManager } from './lock/create-lock-manager.js';
@@ -70,6 +71,7 @@ async function main(): Promise<void> {
     log,
     software: `rsynd ${version}`,
   };
+  for (const warning of warningsOf(options)) log.warn(warning);
   if (check === true) {
     await Daemon.check(options, parts);
     console.log(

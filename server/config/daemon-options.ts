@@ -124,6 +124,18 @@ export function resolveOptions(
   return options;
 }
 
+/** What an administrator should know before relying on such a daemon; nothing here is an error. */
+export function warningsOf(options: DaemonOptions): string[] {
+  const warnings: string[] = [];
+  if (!options.encrypt && (options.scl !== 0 || options.cert !== undefined)) {
+    warnings.push('-scl and -cert do nothing without -encrypt: every session is in clear');
+  }
+  if (!options.nonSecure) {
+    warnings.push('secure mode has no users yet: every login is refused; start with -n -u USER');
+  }
+  return warnings;
+}
+
 /** Options of the public surface that are refused with the reason, rather than half obeyed. */
 function refuseWhatIsNotHere(raw: RawOptions): void {
   if (raw.cipher !== undefined && String(raw.cipher).toUpperCase() !== 'HIGH') {
@@ -158,7 +170,8 @@ function dataDirectory(given: unknown): string {
   const path = resolve(text('data', given ?? DEFAULT_DATA));
   const found = statSync(path, { throwIfNoEntry: false });
   if (found?.isDirectory()) return path;
-  throw bad(`the data directory ${path} is not there; create it or name another with -d DIR`);
+  const what = found === undefined ? 'is not there; create it' : 'is not a directory; remove it';
+  throw bad(`the data directory ${path} ${what} or name another with -d DIR`);
 }
 
 function level(value: unknown): SecurityLevel {

@@ -90,26 +90,29 @@ export class Stranger {
 
   /** The first reply that fits, come or to come. */
   async next(fits: (heard: Heard) => boolean = () => true): Promise<Heard> {
-    const deadline = AbortSignal.timeout(waitMs);
+    const deadline = Date.now() + waitMs;
     for (;;) {
       const index = this.heard.findIndex(fits);
       const [found] = index < 0 ? [] : this.heard.splice(index, 1);
       if (found !== undefined) return found;
-      if (this.isClosed || deadline.aborted) throw new Error('no such reply came');
+      if (this.isClosed || Date.now() >= deadline) throw new Error('no such reply came');
       await this.#change(deadline);
     }
   }
 
   async closed(): Promise<void> {
-    const deadline = AbortSignal.timeout(waitMs);
-    while (!this.isClosed && !deadline.aborted) await this.#change(deadline);
+    const deadline = Date.now() + waitMs;
+    while (!this.isClosed && Date.now() < deadline) await this.#change(deadline);
     if (!this.isClosed) throw new Error('the connection was not closed');
   }
 
-  #change(deadline: AbortSignal): Promise<void> {
+  #change(deadline: number): Promise<void> {
     return new Promise((resolve) => {
-      this.#watchers.push(resolve);
-      deadline.addEventListener('abort', () => resolve(), { once: true });
+      const timer = setTimeout(resolve, deadline - Date.now());
+      this.#watchers.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
     });
   }
 

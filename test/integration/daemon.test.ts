@@ -54,6 +54,16 @@ t.test('--check says what would run, --help and --version answer', async (t) => 
   t.match((await runProgram(MAIN, ['-version'])).stdout, /^\d+\.\d+\.\d+/);
 });
 
+t.test('what does less than it seems is warned about', async (t) => {
+  const data = temporaryDirectory(t);
+  const inClear = await runProgram(MAIN, ['-d', data, '-scl=3', '-n', '-u', 'x', '--check']);
+  t.match(inClear.stderr, /nothing without -encrypt: every session is in clear/);
+  const noUsers = await runProgram(MAIN, ['-d', data, '--check']);
+  t.match(noUsers.stderr, /every login is refused; start with -n -u USER/);
+  const sound = await runProgram(MAIN, ['-d', data, '-n', '--check']);
+  t.equal(sound.stderr, '');
+});
+
 t.test('secure mode without users refuses every login and says what to do', async (t) => {
   const server = await startDaemon(t, ['-d', temporaryDirectory(t)]);
   await t.rejects(connect(server.server, { user: 'joe', password: 'x' }), {
