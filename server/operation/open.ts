@@ -124,14 +124,21 @@ async function openOutput(
   }
   const { stored, hold } = await openExisting(services, asker, name, path, claim);
   return releasingOnError(hold, async () => {
-    if (spec === undefined) {
-      await stored.clear();
-      return stored;
-    }
+    if (spec === undefined) return emptied(stored);
     await stored.close();
-    await services.engine.remove(path);
-    return createAndOpen(services, path, spec);
+    await services.engine.replace(path, spec);
+    return services.engine.open(path);
   });
+}
+
+async function emptied(stored: StoredFile): Promise<StoredFile> {
+  try {
+    await stored.clear();
+    return stored;
+  } catch (error) {
+    await stored.close();
+    throw error;
+  }
 }
 
 async function createAndOpen(

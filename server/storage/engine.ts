@@ -200,6 +200,8 @@ export interface StorageEngine {
   /** ERR_FNF, ERR_NOTISM, ERR_DAMAGED, ERR_PROTEC. */
   open(path: string): Answer<StoredFile>;
   exists(path: string): Answer<boolean>;
+  /** Puts an empty file in the place of one nobody has open; a crash leaves the old or the new one. */
+  replace(path: string, spec: FileSpec): Answer<void>;
   /** Deletes a file nobody has open. */
   remove(path: string): Answer<void>;
   close(): Answer<void>;

@@ -32,6 +32,26 @@ export const FILE_RULES: Readonly<Record<string, StorageRule>> = {
     t.equal(await engine.exists(other), false);
   },
 
+  'replaces a file nobody has open by an empty one': async (t, _file, engine, path) => {
+    const other = `${path}.other`;
+    await t.rejects(async () => engine.replace(other, rowSpec()), { code: 'ERR_FNF' });
+    await engine.create(other, rowSpec());
+    const before = await engine.open(other);
+    await insertRow(before, { id: 'a' });
+    await t.rejects(async () => engine.replace(other, rowSpec()), { code: 'ERR_FINUSE' });
+    await before.close();
+    await engine.replace(other, { ...rowSpec(), text: 'replaced' });
+    const after = await engine.open(other);
+    t.same(await walkIds(after, 0), [], 'it is empty');
+    t.equal(after.spec.text, 'replaced', 'by the new definition');
+    await insertRow(after, { id: 'b' });
+    await after.close();
+    const again = await engine.open(other);
+    t.same(await walkIds(again, 0), ['b'], 'and keeps what is stored then');
+    await again.close();
+    await engine.remove(other);
+  },
+
   'keeps records when the file is closed and opened': async (t, file, engine, path) => {
     await insertRow(file, { id: 'a', group: 'g', note: 'kept' });
     await file.close();

@@ -56,13 +56,26 @@ class LmdbEngine implements StorageEngine {
     if (existsSync(path)) throw fileExists(path);
     if (!existsSync(dirname(path))) throw fileNotFound(path);
     requireWritable(dirname(path));
+    await this.#make(path, spec, moveIntoPlace);
+  }
+
+  async replace(path: string, spec: FileSpec): Promise<void> {
+    const real = this.#requireReplaceable(path);
+    await this.#make(real, spec, renameSync);
+  }
+
+  /** Made under another name first, so that nobody ever sees half a file. */
+  async #make(
+    path: string,
+    spec: FileSpec,
+    place: (making: string, path: string) => void,
+  ): Promise<void> {
     this.#requireSpace(path);
-    // Made under another name first, so that nobody ever sees half a file.
     const making = `${path}.create-${process.pid}`;
     removeFile(making);
     try {
       await makeEmpty(making, spec);
-      moveIntoPlace(making, path);
+      place(making, path);
     } finally {
       removeFile(making);
     }
@@ -87,11 +100,7 @@ class LmdbEngine implements StorageEngine {
   }
 
   remove(path: string): void {
-    const real = realPath(path);
-    if (this.#open.has(real)) throw fileIsOpen(path);
-    if (!statSync(real).isFile()) throw notAFile(basename(real));
-    requireWritable(dirname(real));
-    new PageFile(real, basename(real)).close();
+    const real = this.#requireReplaceable(path);
     removeFile(real);
     syncDirectory(real);
   }
@@ -99,6 +108,16 @@ class LmdbEngine implements StorageEngine {
   /** Closes all files, whoever has them open. */
   async close(): Promise<void> {
     for (const file of [...this.#open.values()]) await file.detachAll();
+  }
+
+  /** The real path of a file of ours that nobody here has open, in a directory we may change. */
+  #requireReplaceable(path: string): string {
+    const real = realPath(path);
+    if (this.#open.has(real)) throw fileIsOpen(path);
+    if (!statSync(real).isFile()) throw notAFile(basename(real));
+    requireWritable(dirname(real));
+    new PageFile(real, basename(real)).close();
+    return real;
   }
 
   /** A damaged page would end the process when it is read, so all are looked at once if it is cheap. */

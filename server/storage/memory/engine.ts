@@ -45,6 +45,16 @@ class MemoryEngine implements StorageEngine {
     return later(() => this.#files.has(at));
   }
 
+  replace(path: string, spec: FileSpec): Promise<void> {
+    const at = resolve(path);
+    const copy = structuredClone(spec);
+    return later(() => {
+      if (!this.#files.has(at)) throw fileNotFound(path);
+      if (this.#open.has(at)) throw fileIsOpen(path);
+      this.#files.set(at, new RecordTable(at, copy));
+    });
+  }
+
   remove(path: string): Promise<void> {
     const at = resolve(path);
     return later(() => {
