@@ -1,5 +1,6 @@
 // isamc(): creates an empty file, on a server or on this machine, from a definition or the classic strings.
 
+import { RsyndError } from '../shared/base/error.js';
 import type { FileDefinition } from '../shared/record/file-definition.js';
 import type { FileSpec } from '../shared/record/file-spec.js';
 import { type IsamcSpec, parseIsamcSpec } from '../shared/record/isamc-spec.js';
@@ -10,8 +11,8 @@ import { withLease } from './open.js';
 import type { OpenOptions } from './open-options.js';
 
 /**
- * Creates a file. ERR_REPLAC when there is one of that name, ERR_BADXDLS for strings that cannot be
- * read, ERR_NETCRYPT for a flagged file over a connection in clear.
+ * Creates a file. ERR_REPLAC when there is one of that name, ERR_INVARG for what is no definition,
+ * ERR_BADXDLS for strings that cannot be read, ERR_NETCRYPT for a flagged file over a connection in clear.
  */
 export async function isamc(
   filespec: string,
@@ -37,5 +38,15 @@ export async function createFile(
 }
 
 function specOfDefinition(definition: FileDefinition | IsamcSpec): FileSpec {
-  return 'spec' in definition ? definition.spec : parseIsamcSpec(definition);
+  if (isObject(definition)) {
+    if ('spec' in definition && isObject(definition.spec)) return definition.spec;
+    if ('recordSize' in definition && Array.isArray(definition.keys)) {
+      return parseIsamcSpec(definition);
+    }
+  }
+  const why = 'a definition is what defineFile() makes, or { recordSize, keys: [...], options }';
+  throw new RsyndError('ERR_INVARG', why);
 }
+
+/** Callers without types pass anything. */
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;

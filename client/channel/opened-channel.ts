@@ -17,6 +17,7 @@ import { makeGrfa, type Rfa, splitAddress } from '../../shared/record/rfa.js';
 import type { CallOptions } from '../connection/link.js';
 import type { Lease } from '../connection/link-pool.js';
 import type { ResolvedOpen } from '../open-options.js';
+import { checkOptions, NO_OPTIONS } from './call-options.js';
 import { expected, isPlace, type ReplyOf, rfaText, waitOf } from './call-values.js';
 import type {
   CallLimits,
@@ -32,7 +33,7 @@ import type {
 import { answerGetfa } from './channel-facts.js';
 import { keyNumberOf } from './key-of-reference.js';
 import { RecordIterator } from './record-iterator.js';
-import type { RecordShape } from './record-shape.js';
+import { decodeRecord, type RecordShape } from './record-shape.js';
 import { storeMany } from './store-many.js';
 
 /** What a channel is made of, once the server has opened the file. */
@@ -79,7 +80,8 @@ export class OpenedChannel<R> implements Channel<R> {
     return { rfa: Buffer.from(rfa), grfa: makeGrfa(rfa, crc), locked };
   }
 
-  async read(where: KeyOf<R> | ReadPlace, options: ReadOptions = {}): Promise<R> {
+  async read(where: KeyOf<R> | ReadPlace, options: ReadOptions = NO_OPTIONS): Promise<R> {
+    checkOptions('read', options);
     const lock = options.lock ?? this.#usualLock;
     const target = this.#target(where, options);
     const request = { verb: 'read', target, lock, waitMs: waitOf(options) } as const;
@@ -87,7 +89,8 @@ export class OpenedChannel<R> implements Channel<R> {
     return this.#decode(expected('record', reply));
   }
 
-  async reads(options: ReadsOptions = {}): Promise<R | undefined> {
+  async reads(options: ReadsOptions = NO_OPTIONS): Promise<R | undefined> {
+    checkOptions('reads', options);
     const lock = options.lock ?? this.#usualLock;
     const direction = options.direction ?? 'forward';
     const request = { verb: 'reads', direction, lock, waitMs: waitOf(options) } as const;
@@ -95,21 +98,24 @@ export class OpenedChannel<R> implements Channel<R> {
     return reply.verb === 'absent' ? undefined : this.#decode(expected('record', reply));
   }
 
-  async find(where: KeyOf<R> | ReadPlace, options: ReadOptions = {}): Promise<void> {
+  async find(where: KeyOf<R> | ReadPlace, options: ReadOptions = NO_OPTIONS): Promise<void> {
+    checkOptions('find', options);
     const lock = options.lock ?? 'none';
     const target = this.#target(where, options);
     const request = { verb: 'find', target, lock, waitMs: waitOf(options) } as const;
     expected('stored', await this.#move(request, lock, options));
   }
 
-  async get(key: KeyOf<R>, options: GetOptions = {}): Promise<R | undefined> {
+  async get(key: KeyOf<R>, options: GetOptions = NO_OPTIONS): Promise<R | undefined> {
+    checkOptions('get', options);
     const number = this.#keyNumber(options.key ?? 0);
     const value = this.#parts.shape.encodeKey(number, key);
     const reply = await this.#ask({ verb: 'get', key: number, value }, options);
     return reply.verb === 'absent' ? undefined : this.#decode(expected('record', reply));
   }
 
-  async store(record: R, options: StoreOptions = {}): Promise<Rfa> {
+  async store(record: R, options: StoreOptions = NO_OPTIONS): Promise<Rfa> {
+    checkOptions('store', options);
     const lock = options.lock ?? 'none';
     const bytes = this.#parts.shape.encode(record);
     const reply = await this.#ask({ verb: 'store', record: bytes, lock }, options);
@@ -118,7 +124,8 @@ export class OpenedChannel<R> implements Channel<R> {
     return rfa;
   }
 
-  async write(record: R, options: WriteOptions = {}): Promise<Rfa> {
+  async write(record: R, options: WriteOptions = NO_OPTIONS): Promise<Rfa> {
+    checkOptions('write', options);
     const bytes = this.#parts.shape.encode(record);
     const { rfa: address } = options;
     const request = { verb: 'write', record: bytes, ...(address && { address }) } as const;
@@ -173,10 +180,10 @@ export class OpenedChannel<R> implements Channel<R> {
 
   [Symbol.asyncIterator](): RecordIterator<R> {
     this.#requireOpen();
-    const { lease, number, shape } = this.#parts;
+    const { lease, number, shape, name } = this.#parts;
     const request = { verb: 'scan', order: 0, direction: 'forward', credit: 0 } as const;
     const frames = lease.link.stream(request, number, this.#limits({}));
-    return new RecordIterator(frames, (bytes) => shape.decode(bytes));
+    return new RecordIterator(frames, (bytes, count) => decodeRecord(shape, bytes, name, count));
   }
 
   close(): Promise<void> {
@@ -276,7 +283,8 @@ export class OpenedChannel<R> implements Channel<R> {
   }
 
   #decode(reply: ReplyOf<'record'>): R {
-    return this.#parts.shape.decode(reply.record);
+    const { shape, name } = this.#parts;
+    return decodeRecord(shape, reply.record, name, reply.rfa);
   }
 
   get #usualLock(): ReadLock {

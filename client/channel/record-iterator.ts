@@ -9,15 +9,20 @@ const NO_RECORDS = new Uint8Array(0);
 
 export class RecordIterator<R> implements AsyncIterableIterator<R, undefined> {
   readonly #frames: AsyncIterator<DataReply, undefined>;
-  readonly #decode: (bytes: Uint8Array) => R;
+  readonly #decode: (bytes: Uint8Array, number: number) => R;
   #records: Uint8Array = NO_RECORDS;
   #recordLength = 0;
   #position = 0;
+  #given = 0;
   /** Calls of next() that are not answered yet; later ones follow them in order. */
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(frames: AsyncIterator<DataReply, undefined>, decode: (bytes: Uint8Array) => R) {
+  /** `number` counts the records of this scan from 1. */
+  constructor(
+    frames: AsyncIterator<DataReply, undefined>,
+    decode: (bytes: Uint8Array, number: number) => R,
+  ) {
     this.#frames = frames;
     this.#decode = decode;
   }
@@ -59,7 +64,8 @@ export class RecordIterator<R> implements AsyncIterableIterator<R, undefined> {
   // Not async, because it runs once a record: a promise already settled costs a third.
   #give(): Promise<IteratorResult<R, undefined>> {
     try {
-      return Promise.resolve({ done: false, value: this.#decode(this.#slice()) });
+      const value = this.#decode(this.#slice(), ++this.#given);
+      return Promise.resolve({ done: false, value });
     } catch (error) {
       return this.return().then(() => Promise.reject(error));
     }

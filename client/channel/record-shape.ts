@@ -1,9 +1,10 @@
 // How records and keys of a channel turn into bytes and back: as they are (raw), or as objects of a
 // definition (typed). The only difference between the two kinds of channels.
 
-import { RsyndError } from '../../shared/base/error.js';
+import { errorFromWire, isRsyndError, RsyndError } from '../../shared/base/error.js';
 import { compileRecordCodec } from '../../shared/record/field-codec.js';
 import type { FileSpec } from '../../shared/record/file-spec.js';
+import type { Rfa } from '../../shared/record/rfa.js';
 
 export interface RecordShape<R> {
   /** `bytes` may be part of a larger buffer and is the caller's from then on. */
@@ -51,6 +52,23 @@ export function typedShape<R>(definition: FileSpec, file: FileSpec, name: string
     encode: (record) => codec.encode(record as { [field: string]: unknown }),
     encodeKey: (keyNumber, value) => codec.encodeKey(keyNumber, value),
   };
+}
+
+/** Decodes a record of `file`; errors name it by its address, or by its number in an iteration. */
+export function decodeRecord<R>(
+  shape: RecordShape<R>,
+  bytes: Uint8Array,
+  file: string,
+  record: Rfa | number,
+): R {
+  try {
+    return shape.decode(bytes);
+  } catch (error) {
+    if (!isRsyndError(error)) throw error;
+    const which = typeof record === 'number' ? `number ${record}` : `RFA ${record.toString('hex')}`;
+    const message = `${error.message} (record ${which} of ${file})`;
+    throw errorFromWire(error.code, message, { file, cause: error });
+  }
 }
 
 function toBuffer(bytes: Uint8Array): Buffer {

@@ -4,6 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { isRsyndError, RsyndError } from '../../shared/base/error.js';
 import { failAndExit, throwUsageErrors } from '../../shared/cli/fail.js';
 import { singleDashLong } from '../../shared/cli/single-dash.js';
 import type { Channel } from '../channel/channel.js';
@@ -85,12 +86,36 @@ async function answers(channel: Channel, keywords: readonly string[]) {
   return found;
 }
 
+/** Programs of the field write options behind the file, with a slash; here they are options of the program. */
+function refuseSlashOptions(keywords: readonly string[]): void {
+  const word = keywords.find((each) => each.startsWith('/'));
+  if (word !== undefined) throw slashOption(word);
+}
+
+/** A file of this machine may have such a name, so the words come only when there is none. */
+function explainNotFound(error: unknown, filespec: string): unknown {
+  const word = /@[^/\\]+(\/(?:encrypt|scl=).*)$/i.exec(filespec)?.[1];
+  return word !== undefined && isRsyndError(error, 'ERR_FNF') ? slashOption(word, error) : error;
+}
+
+const slashOption = (word: string, cause?: unknown): RsyndError =>
+  new RsyndError(
+    'ERR_INVARG',
+    `"${word}" is not known here; use -encrypt or -scl=N, in front of the file`,
+    {
+      cause,
+    },
+  );
+
 async function main(): Promise<void> {
   const program = commandLine();
   program.parse(singleDashLong(program, process.argv.slice(2)), { from: 'user' });
   const [filespec = '', ...keywords] = program.args;
+  refuseSlashOptions(keywords);
   const given = program.opts<CommandLine>();
-  await using channel = await open(filespec, openOptions(given));
+  await using channel = await open(filespec, openOptions(given)).catch((error) => {
+    throw explainNotFound(error, filespec);
+  });
   const found = await answers(channel, keywords.length === 0 ? USUAL_KEYWORDS : keywords);
   if (given.json === true) console.log(JSON.stringify(Object.fromEntries(found)));
   else for (const [keyword, answer] of found) console.log(`${keyword} ${answer}`.trimEnd());

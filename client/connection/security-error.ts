@@ -26,9 +26,11 @@ const TRUST_FIXES: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: 'its certificate has expired; renew it on the server',
   CERT_NOT_YET_VALID: 'its certificate is not valid yet; compare the clocks of both machines',
   CERT_REVOKED: 'its certificate was revoked; install a new one on the server',
-  ERR_TLS_CERT_ALTNAME_INVALID:
-    'its certificate is for another name; connect by a name in it, or say which one by tls.servername',
 };
+
+const WRONG_NAME = 'ERR_TLS_CERT_ALTNAME_INVALID';
+/** Characters of a certificate's names in a message. */
+const namesShownMax = 300;
 
 /** An ERR_CLNTERR with the line of the contract and the TLS library's reason as its cause. */
 export function securityError(server: ServerAddress, why: string, cause?: unknown): RsyndError {
@@ -133,9 +135,35 @@ export function unreachable(server: ServerAddress, cause: NodeJS.ErrnoException)
 }
 
 const trustReason = (cause: Error): string => {
-  const fix = TRUST_FIXES[codeOf(cause)];
-  return fix === undefined ? cause.message : `${fix} (${codeOf(cause)})`;
+  const code = codeOf(cause);
+  const fix = code === WRONG_NAME ? wrongName(cause) : TRUST_FIXES[code];
+  return fix === undefined ? cause.message : `${fix} (${code})`;
 };
+
+/** What checkServerIdentity of node:tls adds to its error. */
+interface WrongName {
+  readonly host?: string;
+  readonly cert?: {
+    readonly subjectaltname?: string;
+    readonly subject?: { readonly CN?: unknown };
+  };
+}
+
+function wrongName(cause: Error): string {
+  const { host = '', cert } = cause as Error & WrongName;
+  const names = cert?.subjectaltname ?? String(cert?.subject?.CN ?? '');
+  return (
+    `its certificate is for another name: asked for was ${host}, it names ${printable(names)}; ` +
+    'connect by a name in it, or say which one by tls.servername (--servername NAME)'
+  );
+}
+
+/** The certificate comes from somebody who is not trusted: no escape sequences, no floods. */
+function printable(names: string): string {
+  const text = names.replace(/(?:DNS|IP Address):/g, '').replace(/[^\x20-\x7e]/g, '?');
+  if (text === '') return 'nobody';
+  return text.length <= namesShownMax ? text : `${text.slice(0, namesShownMax)}...`;
+}
 
 const at = ({ host, port }: ServerAddress): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

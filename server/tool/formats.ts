@@ -21,7 +21,7 @@ export function createReader(spec: FileSpec, { format, packed }: FormatChoice): 
   refusePacked(format, packed);
   if (format === 'csv') return csvReader(spec);
   if (format === 'jsonl') return jsonlReader(spec);
-  return packed ? packedReader(spec.record) : fixedReader(spec.record);
+  return packed ? packedReader(spec) : fixedReader(spec);
 }
 
 /** Throws ERR_INVARG when the definition does not allow the format. */

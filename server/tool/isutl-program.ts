@@ -32,7 +32,7 @@ Exit: 0 done, 1 failed or bad rows, 2 bad usage, 3 not found, 4 in use, 5 not al
 export function isutlProgram(tool: Tool, version: string): Command {
   const program = new Command('isutl')
     .description('Makes, fills, checks and describes record files of this machine.')
-    .version(version, '--version')
+    .version(version)
     .configureHelp({ showGlobalOptions: true })
     .option('--json', 'answers as JSON on stdout, errors as JSON on stderr')
     .option('-m, --messages <level>', 'how much to say, 0 to 3 (default 2)', parseLevel)

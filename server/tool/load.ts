@@ -31,6 +31,10 @@ export interface LoadReport {
   readonly bad: number;
   /** The first of the bad rows, by line. */
   readonly problems: readonly RowProblem[];
+  /** Of the records stored, those somebody should look at. */
+  readonly questionable: number;
+  /** What is doubtful about the first of them, by line. */
+  readonly doubts: readonly RowProblem[];
   /** Of the records stored. */
   readonly totals: readonly ColumnTotal[];
   /** False when it ended early because of too many bad rows. */
@@ -67,7 +71,11 @@ class Loader {
   readonly #target: LoadTarget;
   readonly #problems: RowProblems;
   readonly #totals: Totals;
+  /** No number of them ends a load. */
+  readonly #doubts = new RowProblems(Number.POSITIVE_INFINITY);
   #lines: number[] = [];
+  /** Doubts about the batch, by index of the record. */
+  #batchDoubts = new Map<number, string>();
   #records: Buffer[] = [];
   #bytes = 0;
 
@@ -93,6 +101,7 @@ class Loader {
       if (!this.mustStop) this.#problems.add(row.line, row.error);
       return;
     }
+    if (row.doubt !== undefined) this.#batchDoubts.set(this.#records.length, row.doubt);
     this.#lines.push(row.line);
     this.#records.push(row.record);
     this.#bytes += row.record.length;
@@ -107,6 +116,8 @@ class Loader {
       stored: this.#stored,
       bad: this.#problems.count,
       problems: this.#problems.kept.toSorted((a, b) => a.line - b.line),
+      questionable: this.#doubts.count,
+      doubts: this.#doubts.kept,
       totals: this.#totals.report(),
       complete: !this.mustStop,
     };
@@ -119,6 +130,7 @@ class Loader {
       const batch = from === 0 ? this.#records : this.#records.slice(from);
       const { stored, error } = await this.#target.storeMany(batch);
       for (const record of batch.slice(0, stored)) this.#totals.add(record);
+      this.#addDoubts(from, from + stored);
       this.#stored += stored;
       from += stored;
       if (error === undefined) break;
@@ -126,8 +138,16 @@ class Loader {
       from++;
     }
     this.#lines = [];
+    this.#batchDoubts = new Map();
     this.#records = [];
     this.#bytes = 0;
+  }
+
+  /** Of records refused the refusal is said instead. */
+  #addDoubts(from: number, end: number): void {
+    for (const [index, message] of this.#batchDoubts) {
+      if (index >= from && index < end) this.#doubts.add(this.#lines[index] ?? 0, { message });
+    }
   }
 }
 

@@ -1,5 +1,5 @@
-// Bad rows of a load or unload: all are counted, the first are kept with their messages. More than the
-// allowed number ends the work.
+// Bad rows of a load or unload, and doubtful ones: all are counted, the first are kept with their messages.
+// More than the allowed number ends the work.
 
 import { rowProblemsKeptMax } from '../../shared/base/limits.js';
 
@@ -19,9 +19,9 @@ export class RowProblems {
     this.#countMax = countMax;
   }
 
-  add(line: number, error: Error): void {
+  add(line: number, { message }: { readonly message: string }): void {
     this.#count++;
-    if (this.kept.length < rowProblemsKeptMax) this.kept.push({ line, message: error.message });
+    if (this.kept.length < rowProblemsKeptMax) this.kept.push({ line, message });
   }
 
   get count(): number {

@@ -3,9 +3,17 @@
 
 import type { RsyndError } from '../../shared/base/error.js';
 
-/** A row read: its record, or why it has none. `line` is where it begins, from 1. */
+/**
+ * A row read: its record, or why it has none. `line` is where it begins, from 1. `doubt` says, without
+ * content, why somebody should look at a record that is stored all the same.
+ */
 export type Row =
-  | { readonly line: number; readonly record: Buffer; readonly error?: undefined }
+  | {
+      readonly line: number;
+      readonly record: Buffer;
+      readonly doubt?: string | undefined;
+      readonly error?: undefined;
+    }
   | { readonly line: number; readonly error: RsyndError };
 
 /** Input of a reader: a stream of bytes. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import {
   alpha,
+  type Channel,
   connect,
   decimal,
   defineFile,
@@ -89,6 +90,24 @@ t.test('each call asks what it says, with the defaults of its mode', async (t) =
   t.match(loose.asked(), { lock: 'none' });
 });
 
+/** Calls as a program without types makes them. */
+function unknownOptions(channel: Channel): [Promise<unknown>, { code: string; message: RegExp }][] {
+  const wrong: { [name: string]: never } = JSON.parse('{"wiat":3}');
+  const because = (call: string, names: string) => ({
+    code: 'ERR_INVARG',
+    message: new RegExp(`"wiat" is no option of ${call}\\(\\); there are ${names}$`),
+  });
+  const read = 'key, match, lock, waitMs, timeoutMs, signal';
+  return [
+    [channel.read('1', wrong), because('read', read)],
+    [channel.find('1', wrong), because('find', read)],
+    [channel.reads(wrong), because('reads', 'direction, lock, waitMs, timeoutMs, signal')],
+    [channel.get('1', wrong), because('get', 'key, timeoutMs, signal')],
+    [channel.store(record('1'), wrong), because('store', 'lock, timeoutMs, signal')],
+    [channel.write(record('1'), wrong), because('write', 'rfa, timeoutMs, signal')],
+  ];
+}
+
 t.test('what cannot be meant is refused before it is sent', async (t) => {
   const { fake, channel } = await openFake(t, () => undefined, { mode: 'update' });
   const before = fake.asked.length;
@@ -99,6 +118,7 @@ t.test('what cannot be meant is refused before it is sent', async (t) => {
     [channel.read('\u20ac'), { code: 'ERR_INVKVAL' }],
     [channel.read('a', { waitMs: -1 }), { code: 'ERR_INVARG' }],
     [channel.read({ rfa: Buffer.alloc(3) }), { code: 'ERR_INVALRFA' }],
+    ...unknownOptions(channel),
     [channel.getfa('NOPE'), { code: 'ERR_INVARG', message: /SLE, SLC, NETCRYPT/ }],
     [channel.read(1 as unknown as string), TypeError],
     [channel.store('x' as unknown as Buffer), TypeError],
@@ -267,6 +287,45 @@ t.test('a local path opens the same engine in this process, in typed records', a
     code: 'ERR_BADDEF',
     message: /4 bytes a rec/,
   });
+});
+
+t.test('a record that cannot be decoded is named', async (t) => {
+  const path = join(t.testdir({}), 'staff.ism');
+  await isamc(path, staff);
+  {
+    await using channel = await open(path, { mode: 'update', definition: staff });
+    await channel.store(person(1, 'Anna'));
+  }
+  await using raw = await open(path, { mode: 'update' });
+  const [first] = [await raw.read({ first: true }, { lock: 'none' })];
+  const rfa = await raw.store(
+    Buffer.from(`0002${String(first).slice(4, 14)}no price${'x'.repeat(8)}`),
+  );
+  await using channel = await open(path, { definition: staff });
+  const byAddress = {
+    code: 'ERR_BADDATA',
+    file: path,
+    message: new RegExp(`field salary .*\\(record RFA ${rfa.toString('hex')} of ${path}\\)$`),
+  };
+  await t.rejects(channel.read(2), byAddress);
+  await t.rejects(channel.get(2), byAddress);
+  await channel.find(2);
+  await t.rejects(channel.reads(), byAddress);
+  const seen: number[] = [];
+  const all = (async () => {
+    for await (const { number } of channel) seen.push(number);
+  })();
+  await t.rejects(all, { code: 'ERR_BADDATA', file: path, message: /\(record number 2 of / });
+  t.strictSame(seen, [1]);
+});
+
+t.test('isamc says what a definition is', async (t) => {
+  for (const wrong of ['nonsense', undefined, null, {}, { recordSize: 8 }, { spec: 1 }]) {
+    await t.rejects(isamc('x@host', wrong as never), {
+      code: 'ERR_INVARG',
+      message: /a definition is what defineFile\(\) makes, or \{ recordSize, keys/,
+    });
+  }
 });
 
 t.test('isamc takes the classic strings', async (t) => {

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Writable } from 'node:stream';
 import t, { type Test } from 'tap';
 import { createLockManager } from '../../server/lock/create-lock-manager.js';
 import { createLmdbLockStores } from '../../server/lock/lmdb-lock-store.js';
@@ -40,7 +40,8 @@ interface Outcome {
   readonly err: string;
 }
 
-const text = (stream: PassThrough): string => String(stream.read() ?? '');
+const text = (stream: PassThrough | Writable): string =>
+  'read' in stream ? String(stream.read() ?? '') : '';
 
 function localFiles(): LocalFiles {
   const locks = createLockManager(createLmdbLockStores());
@@ -48,8 +49,11 @@ function localFiles(): LocalFiles {
 }
 
 /** Runs one command in this process, as the program does. */
-async function isutl(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
-  const stdout = new PassThrough({ highWaterMark: 2 ** 24 });
+async function isutl(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  stdout: PassThrough | Writable = new PassThrough({ highWaterMark: 2 ** 24 }),
+): Promise<Outcome> {
   const stderr = new PassThrough({ highWaterMark: 2 ** 24 });
   const tool = new Tool({ stdout, stderr, env, openFiles: async () => localFiles() });
   const program = isutlProgram(tool, '1.2.3').configureOutput({
@@ -164,10 +168,59 @@ t.test('load tells bad rows by line and stores the others', async (t) => {
   t.match(JSON.parse(json.out), { read: 4, stored: 0, bad: 2, complete: false });
 });
 
+t.test('load warns of rows whose numbers are none, and stores them', async (t) => {
+  const at = await filled(t);
+  const row = (number: string, price: string): string => `${number}new       ${price}`;
+  const rows = [row('900001', 'secret!'), row('900002', '       '), row('900003', '000'), ''];
+  writeFileSync(at('old.txt'), rows.join('\n'));
+  const args = ['load', at('plant'), at('old.txt'), '--format', 'fixed'];
+  const loaded = await isutl(args);
+  t.equal(loaded.status, 0);
+  t.equal(
+    loaded.err,
+    'line 1: warning: field PRICE holds no number\n' +
+      'line 3: warning: field PRICE is cut off by the end of the line\n',
+  );
+  t.match(loaded.out, '3 of 3 records stored, 0 bad rows, 2 questionable rows (stored)');
+  const out = (await isutl(['unload', at('plant'), '--format', 'fixed', '-m0'])).out;
+  for (const each of rows.slice(0, 3)) t.ok(out.includes(`${each.padEnd(30)}\n`), 'as it came');
+  const copy = at('copy');
+  const made = ['create', copy, '--xdl', at('plant.xdl'), '--repository', at('shop.scm')];
+  t.equal((await isutl([...made, '--structure', 'plant'])).status, 0);
+  const json = await isutl(['load', copy, at('old.txt'), '--format', 'fixed', '--json']);
+  t.match(JSON.parse(json.out), { stored: 3, bad: 0, questionable: 2, doubts: [{ line: 1 }, {}] });
+});
+
+t.test('a load that stops says how many rows were not tried', async (t) => {
+  const at = await filled(t);
+  writeFileSync(at('more.csv'), 'NUMBER,NAME\n2001,new\n1,again\n2002,new\n2003,new\n');
+  const args = ['load', at('plant'), at('more.csv'), '--format', 'csv', '--max-errors', '0'];
+  const loaded = await isutl(args);
+  t.equal(loaded.status, 1);
+  t.match(loaded.out, '1 of 4 records stored, 1 bad rows');
+  t.match(loaded.err, '--max-errors allows; 2 of the rows read were not tried');
+});
+
+t.test('an unload into a pipe that is closed is not complete', async (t) => {
+  const at = await filled(t);
+  const closed = () =>
+    new Writable({
+      write: (_chunk, _encoding, done) =>
+        done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
+    });
+  const args = ['unload', at('plant'), '--format', 'fixed'];
+  const told = await isutl(args, {}, closed());
+  t.equal(told.status, 1);
+  t.match(told.err, 'stopped: the output was closed before its end');
+  const json = await isutl([...args, '--json'], {}, closed());
+  t.match(JSON.parse(json.err), { complete: false, bad: 0 });
+  t.equal(json.status, 1);
+});
+
 t.test('info, xdl and the flag tell of and change the header only', async (t) => {
   const at = await filled(t);
   const before = await isutl(['unload', at('plant'), '--format', 'fixed', '-m0']);
-  const info = await isutl(['info', at('plant'), '-m3']);
+  const info = await isutl(['info', at('plant')]);
   t.match(info.out, /records +1500\n/);
   t.match(info.out, /network encrypt +no \(NETCRYPT 0\)/);
   t.match(info.out, 'key 1 NAME: 7:10 alpha, duplicates fifo, modifiable');
@@ -236,6 +289,8 @@ t.test('bad usage and missing things have their own exit statuses', async (t) =>
     [['nonsense'], 2, /unknown command 'nonsense'/],
     [['create', at('x')], 2, /required option '--xdl <file>' not specified/],
     [['load', at('x'), at('y'), '--format', 'xml'], 2, /Allowed choices are fixed, csv, jsonl/],
+    [['load', at('x'), at('y')], 2, /required option '--format <fixed\|csv\|jsonl>'/],
+    [['unload', at('x')], 2, /required option '--format <fixed\|csv\|jsonl>'/],
     [['-p', at('x')], 2, /required option '--qfile <flag>'/],
     [['info', at('x'), '-m7'], 2, /it is 0, 1, 2 or 3/],
     [['create', at('x'), '--xdl', at('no.xdl')], 3, /no\.xdl is not there/],
@@ -251,6 +306,7 @@ t.test('bad usage and missing things have their own exit statuses', async (t) =>
     [['info', at('nothing')], 3, /File not found/],
     [['info', at('nothing'), '--json'], 3, /^\{"error":\{"code":"ERR_FNF","errno":18,/],
     [['--version'], 0, /^$/m],
+    [['-V'], 0, /^$/m],
   ];
   for (const [args, status, err] of cases) {
     const outcome = await isutl(args);

@@ -9,7 +9,9 @@ export interface FormatOptions extends FormatChoice {
 }
 
 export function addFormatOptions(command: Command): Command {
-  const format = new Option('--format <format>', 'fixed-width lines, CSV with header, JSON Lines')
+  const what = 'required: fixed-width lines, CSV with header, or JSON Lines';
+  // The choices stand where the missing option is named, too.
+  const format = new Option(`--format <${FORMATS.join('|')}>`, what)
     .choices(FORMATS)
     .makeOptionMandatory();
   return command

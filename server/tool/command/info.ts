@@ -54,8 +54,9 @@ function printInfo(tool: Tool, path: string, spec: FileSpec, facts: FileFacts): 
   for (const field of fields) {
     const { name, type, offset, length, precision, format, dimension } = field;
     const size = `${length}${precision === undefined ? '' : `.${precision}`}`;
+    const form = format === undefined ? '' : ` ${format}`;
     const times = dimension === undefined ? '' : ` [${dimension.join(',')}]`;
-    tool.print(`    ${name}  ${type} ${format ?? size}${times}, at ${offset + 1}`, 3);
+    tool.print(`    ${name}  ${type} ${size}${form}${times}, at ${offset + 1}`, 2);
   }
 }
 

@@ -73,14 +73,19 @@ function printReport(tool: Tool, name: string, report: LoadReport): void {
   for (const { line, message } of report.problems) tool.note(`line ${line}: ${message}`, 0);
   const hidden = report.bad - report.problems.length;
   if (hidden > 0) tool.note(`and ${hidden} more bad rows`, 0);
-  const { read, stored, bad, problems, totals, complete } = report;
+  for (const { line, message } of report.doubts) tool.note(`line ${line}: warning: ${message}`);
+  const more = report.questionable - report.doubts.length;
+  if (more > 0) tool.note(`and ${more} more questionable rows`);
+  const { read, stored, bad, questionable, problems, doubts, totals, complete } = report;
   if (!complete) {
     const untried = read - stored - bad;
     const left = untried === 0 ? '' : `; ${untried} of the rows read were not tried`;
     tool.note(`stopped: more bad rows than --max-errors allows${left}`, 0);
   }
-  tool.print(`${name}: ${stored} of ${read} records stored, ${bad} bad rows`);
+  const doubtful = questionable === 0 ? '' : `, ${questionable} questionable rows (stored)`;
+  tool.print(`${name}: ${stored} of ${read} records stored, ${bad} bad rows${doubtful}`);
   printTotals(tool, totals);
-  tool.printJson({ file: name, read, stored, bad, complete, problems, totals });
+  const counts = { read, stored, bad, questionable, complete };
+  tool.printJson({ file: name, ...counts, problems, doubts, totals });
   if (bad > 0) tool.fail(EXIT_STATUS.failed);
 }

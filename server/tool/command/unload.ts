@@ -124,5 +124,5 @@ function printReport(
   else tool.note(text);
   printTotals(tool, totals, stream);
   tool.printJson({ file: name, read, written, bad, complete, problems, totals }, stream);
-  if (bad > 0) tool.fail(EXIT_STATUS.failed);
+  if (bad > 0 || !complete) tool.fail(EXIT_STATUS.failed);
 }

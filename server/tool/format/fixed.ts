@@ -2,9 +2,10 @@
 // Nothing is converted, so this is the fastest format and the one that keeps every byte but line ends.
 
 import { RsyndError } from '../../../shared/base/error.js';
-import type { RecordSpec } from '../../../shared/record/file-spec.js';
+import type { FileSpec, RecordSpec } from '../../../shared/record/file-spec.js';
 import type { ByteSource, Row, RowReader, RowWriter } from '../row.js';
 import { readLines } from './line-reader.js';
+import { type NumberDoubts, numberDoubts } from './number-doubts.js';
 
 const BLANK = 0x20;
 const LINE_FEED = 0x0a;
@@ -12,30 +13,42 @@ const CARRIAGE_RETURN = 0x0d;
 const LINE_END = Buffer.from([LINE_FEED]);
 
 /** Lines of a fixed record may be short: they are padded with blanks. */
-export const fixedReader = (record: RecordSpec): RowReader =>
-  async function* read(input) {
+export function fixedReader(spec: FileSpec): RowReader {
+  const { record } = spec;
+  const doubtOf = numberDoubts(spec);
+  return async function* read(input) {
     for await (const { line, bytes } of readLines(input, record.size)) {
       if (bytes === undefined) {
         yield { line, error: badRow(`the line is longer than the record, ${record.size} bytes`) };
       } else if (bytes.length === 0) yield { line, error: badRow('the line is empty') };
-      else yield { line, record: record.format === 'fixed' ? padded(bytes, record.size) : bytes };
+      else {
+        const whole = record.format === 'fixed' ? padded(bytes, record.size) : bytes;
+        yield { line, record: whole, doubt: doubtOf(whole, bytes.length) };
+      }
     }
   };
+}
 
 /** Records of one size without anything in between; `line` counts records. */
-export const packedReader = (record: RecordSpec): RowReader => {
-  refuseVariable(record);
-  return (input) => readPacked(input, record.size);
-};
+export function packedReader(spec: FileSpec): RowReader {
+  refuseVariable(spec.record);
+  const doubtOf = numberDoubts(spec);
+  return (input) => readPacked(input, spec.record.size, doubtOf);
+}
 
-async function* readPacked(input: ByteSource, size: number): AsyncGenerator<Row> {
+async function* readPacked(
+  input: ByteSource,
+  size: number,
+  doubtOf: NumberDoubts,
+): AsyncGenerator<Row> {
   let rest = Buffer.alloc(0);
   let line = 1;
   for await (const chunk of input) {
     const bytes = Buffer.concat([rest, chunk]);
     let start = 0;
     for (; start + size <= bytes.length; start += size) {
-      yield { line: line++, record: bytes.subarray(start, start + size) };
+      const record = bytes.subarray(start, start + size);
+      yield { line: line++, record, doubt: doubtOf(record, size) };
     }
     rest = bytes.subarray(start);
   }

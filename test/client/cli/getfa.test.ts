@@ -52,6 +52,9 @@ t.test('getfa prints what a channel is, one fact a line', async (t) => {
     getfa(file, '-scl=7'),
     getfa(file, 'WHAT', '--ca', ca),
     getfa('/no/such/file.ism'),
+    getfa('customers@localhost/encrypt'),
+    getfa('x@localhost', '/encrypt'),
+    getfa('x@localhost', '/scl=3'),
   ]);
   const expected: [number, RegExp][] = [
     [6, /is not trusted/],
@@ -61,6 +64,9 @@ t.test('getfa prints what a channel is, one fact a line', async (t) => {
     [2, /scl must be 0, 1, 2, 3 or 4/],
     [2, /getfa knows no "WHAT"/],
     [3, /File not found/],
+    [2, /"\/encrypt" is not known here; use -encrypt or -scl=N/],
+    [2, /"\/encrypt" is not known here; use -encrypt or -scl=N/],
+    [2, /"\/scl=3" is not known here; use -encrypt or -scl=N/],
   ];
   for (const [index, [status, message]] of expected.entries()) {
     const outcome = failures[index];

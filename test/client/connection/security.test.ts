@@ -91,7 +91,7 @@ t.test('a server that is not trusted gets no login, and never a connection in cl
       'wrong name asked',
       good,
       { tls: { ca: good.caPem, servername: 'x.example' } },
-      /another name/,
+      /asked for was x\.example, it names .*127\.0\.0\.1.*tls\.servername \(--servername NAME\)/,
     ],
     ['wrong pin', good, { tls: { pin: other } }, /another public key/],
     ['wrong pin, right authority', good, { tls: { pin: other, ca: good.caPem } }, /another public/],

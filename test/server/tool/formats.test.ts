@@ -372,3 +372,108 @@ t.test('fileProblem() names the file and keeps other errors as they are', async 
   const bug = new TypeError('a bug');
   t.equal(fileProblem(bug, 'a.txt'), bug);
 });
+
+t.test('fixed rows whose numbers are none are stored as they are, and named', async (t) => {
+  const spec = specOf(
+    [
+      { name: 'ID', type: 'decimal', offset: 0, length: 4 },
+      { name: 'NAME', type: 'alpha', offset: 4, length: 4 },
+      { name: 'SIZES', type: 'decimal', offset: 8, length: 2, dimension: [2] },
+      { name: 'COUNT', type: 'integer', offset: 12, length: 2 },
+      { name: 'LONG', type: 'decimal', offset: 14, length: 16 },
+      { name: 'HALF', type: 'decimal', offset: 0, length: 2, overlay: true },
+    ],
+    30,
+  );
+  const whole = (text: string): string => text.padEnd(14, '0').padEnd(30);
+  const rows: readonly (readonly [row: string, doubt?: string])[] = [
+    [whole('0001good0102')],
+    [whole('    none    ')],
+    [whole('secrbad 0102'), 'field ID holds no number'],
+    [whole('0002bad 01x2'), 'field SIZES holds no number'],
+    [`${whole('0003bad 0102').slice(0, 29)}?`, 'field LONG holds no number'],
+    ['0', 'field ID is cut off by the end of the line'],
+    ['0004shor'],
+    ['0005shor010', 'field SIZES is cut off by the end of the line'],
+    ['0006shor01 '],
+    ['0007shor0102a', 'field COUNT is cut off by the end of the line'],
+    ['   '],
+  ];
+  const { records, report } = await load(
+    spec,
+    { format: 'fixed' },
+    rows.map(([row]) => row).join('\n'),
+  );
+  t.strictSame(
+    records.map(String),
+    rows.map(([row]) => row.padEnd(30)),
+  );
+  const doubts = rows.flatMap(([, message], index) =>
+    message === undefined ? [] : [{ line: index + 1, message }],
+  );
+  t.strictSame(report.doubts, doubts);
+  t.equal(report.questionable, doubts.length);
+  t.equal(report.bad, 0);
+
+  const packed = rows.slice(0, 3).map(([row]) => row);
+  const choice = { format: 'fixed', packed: true } as const;
+  t.strictSame((await load(spec, choice, packed.join(''))).report.doubts, doubts.slice(0, 1));
+
+  const many = Array.from({ length: 1000 }, () => 'x'.padEnd(30)).join('\n');
+  const refuse = (each: Buffer) =>
+    records.includes(each) ? undefined : new RsyndError('ERR_NODUPS', 'there already');
+  const all = (await load(spec, { format: 'fixed' }, many)).report;
+  t.strictSame([all.questionable, all.doubts.length], [1000, 100], 'all counted, the first kept');
+  const none = await load(spec, { format: 'fixed' }, many, { refuse, badRowsMax: 2000 });
+  t.match(none.report, { bad: 1000, questionable: 0 }, 'a row refused is a bad row only');
+});
+
+t.test('a load that stops at a row keeps the good ones before it', async (t) => {
+  const spec = specOf([], 2);
+  const { records, report } = await load(spec, { format: 'fixed' }, '01\n02\nlong\n03', {
+    badRowsMax: 0,
+  });
+  t.strictSame(records.map(String), ['01', '02']);
+  t.match(report, { read: 3, stored: 2, bad: 1, complete: false });
+  const refuse = (each: Buffer) =>
+    String(each) === '02' ? new RsyndError('ERR_NODUPS', 'there already') : undefined;
+  const refused = await load(spec, { format: 'fixed' }, '01\n02\n03\n04', {
+    badRowsMax: 0,
+    refuse,
+  });
+  t.match(refused.report, { read: 4, stored: 1, bad: 1, complete: false });
+});
+
+t.test('bad rows are listed by line, whoever refused them', async (t) => {
+  const refuse = (each: Buffer) =>
+    String(each) === '02' ? new RsyndError('ERR_NODUPS', 'there already') : undefined;
+  const { report } = await load(specOf([], 2), { format: 'fixed' }, '01\n02\nlong\n03\nlong', {
+    refuse,
+  });
+  t.strictSame(
+    report.problems.map(({ line }) => line),
+    [2, 3, 5],
+  );
+});
+
+t.test(
+  'a broken quote in csv is told by the line its row begins at, without content',
+  async (t) => {
+    const spec = specOf([{ name: 'NAME', type: 'alpha', offset: 0, length: 40 }], 40);
+    const cases: readonly (readonly [input: string, lines: readonly string[]])[] = [
+      [
+        'NAME\none\n"two"secret\nthree\n',
+        ['3 text follows a closing quote', '4 a quote is not closed'],
+      ],
+      ['NAME\none\n"tw\no\nthree\nsecret\n', ['3 a quote is not closed']],
+    ];
+    for (const [input, lines] of cases) {
+      const { report } = await load(spec, { format: 'csv' }, input);
+      t.strictSame(
+        problems(report).map((problem, index) => problem.slice(0, lines[index]?.length)),
+        lines,
+      );
+      t.notMatch(problems(report).join(), /secret|three/);
+    }
+  },
+);
