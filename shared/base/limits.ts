@@ -159,5 +159,8 @@ export const treeDepthMax = 32;
 
 /** Log lines that could not be written yet; later ones are dropped. */
 export const logBytesKeptMax = 256 * 1024;
+/** Write transactions in a row that are tried again after a fault of LMDB's free list. */
+export const freeListFaultsMax = 8;
+
 /** Log lines about refused connections; the rest of a second is counted, not written. */
 export const refusalLinesPerSecondMax = 50;

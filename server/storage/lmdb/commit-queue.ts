@@ -12,11 +12,20 @@ import { statfsSync, statSync } from 'node:fs';
 import { RsyndError } from '../../../shared/base/error.js';
 import {
   diskReserveBytes,
+  freeListFaultsMax,
   transactionBytesMax,
   transactionEntriesMax,
   writesWaitingMax,
 } from '../../../shared/base/limits.js';
-import { commitError, damaged, isLmdbError, isPageDamage, readError } from './lmdb-error.js';
+import {
+  commitError,
+  damaged,
+  isFreeListFault,
+  isLmdbError,
+  isPageDamage,
+  readError,
+  swallowCommitError,
+} from './lmdb-error.js';
 import type { Store } from './open-store.js';
 import { WriteTransaction } from './write-transaction.js';
 
@@ -41,6 +50,10 @@ export class CommitQueue {
   #waiting: WaitingStep[] = [];
   #isScheduled = false;
   #refusal: RsyndError | undefined;
+  /** Transactions in a row that LMDB's free list failed. */
+  #faults = 0;
+  /** So many steps get a transaction each. */
+  #alone = 0;
 
   constructor(store: Store, freeBytes: FreeBytes) {
     this.#store = store;
@@ -106,18 +119,36 @@ export class CommitQueue {
       if (this.#refusal !== undefined) throw this.#refusal;
       this.#store.environment.transact(() => this.#runGroup(group));
     } catch (error) {
+      if (this.#tryAgain(error, group)) return;
       const failure = error === this.#refusal ? error : this.#failed(error);
       const unasked = group.length === 0 ? this.#waiting.splice(0) : [];
       for (const step of [...group, ...unasked]) step.fail(failure);
       return;
     }
+    this.#faults = 0;
+    this.#alone = Math.max(0, this.#alone - 1);
     for (const step of group) step.settle();
+  }
+
+  /**
+   * LMDB 0.9 as lmdb-js 3.5.6 has it now and then misreads its list of free pages in a large
+   * transaction after many small ones (HarperFast/harper#689). The transaction is undone, nothing is
+   * damaged, and the same steps succeed in transactions of their own. True when they are to be run so.
+   */
+  #tryAgain(error: unknown, group: WaitingStep[]): boolean {
+    if (!isFreeListFault(error) || this.#faults >= freeListFaultsMax) return false;
+    swallowCommitError(error);
+    this.#faults++;
+    this.#alone = group.length;
+    this.#waiting.unshift(...group);
+    return true;
   }
 
   /** Moves steps from the queue into `group` and runs them, as many as one transaction may hold. */
   #runGroup(group: WaitingStep[]): 'undo' | undefined {
     const transaction = new WriteTransaction(this.#store, statSync(this.#store.layout.path).size);
-    while (!isFull(transaction)) {
+    const stepsMax = this.#alone > 0 ? 1 : writesWaitingMax;
+    while (group.length < stepsMax && !isFull(transaction)) {
       const step = this.#waiting.shift();
       if (step === undefined) break;
       group.push(step);

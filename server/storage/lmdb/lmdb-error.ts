@@ -23,6 +23,14 @@ export const isLmdbError = (error: unknown): boolean => typeof codeOf(error) ===
 /** True when LMDB met a damaged page. Nothing was written, and other pages may be sound. */
 export const isPageDamage = (error: unknown): boolean => DAMAGE.has(codeOf(error));
 
+/**
+ * What a write transaction throws when LMDB misread its own list of free pages through a key it never
+ * set: BAD_VALSIZE, NOTFOUND ("Invalid null txn id"), BAD_TXN ("Invalid dupdata flag").
+ */
+const FREE_LIST_FAULT = new Set<unknown>([-30781, -30798, -30782]);
+
+export const isFreeListFault = (error: unknown): boolean => FREE_LIST_FAULT.has(codeOf(error));
+
 /** An error of a read: ERR_DAMAGED or ERR_IOFAIL; ours and misuse stay what they are. */
 export function readError(file: Pick<FileLayout, 'name'>, error: unknown): unknown {
   if (isRsyndError(error) || error instanceof TypeError) return error;
@@ -50,7 +58,7 @@ export function commitError(file: Pick<FileLayout, 'name'>, error: unknown): Rsy
  * A failed commit of lmdb-js may carry a second promise that rejects too; nobody waits for it, and
  * left alone it would end the process. Its reason is the one we report already.
  */
-function swallowCommitError(error: unknown): void {
+export function swallowCommitError(error: unknown): void {
   if (!(error instanceof Error) || !('commitError' in error)) return;
   const { commitError } = error;
   if (commitError instanceof Promise) commitError.catch(() => undefined);

@@ -11,7 +11,7 @@ import { CommitQueue } from '../../../server/storage/lmdb/commit-queue.js';
 import { createLmdbEngine } from '../../../server/storage/lmdb/engine.js';
 import { chooseBlockBytes } from '../../../server/storage/lmdb/layout.js';
 import { openStore } from '../../../server/storage/lmdb/open-store.js';
-import { diskReserveBytes } from '../../../shared/base/limits.js';
+import { diskReserveBytes, freeListFaultsMax } from '../../../shared/base/limits.js';
 import { problemsOf } from '../../conformance/storage.js';
 import {
   idOf,
@@ -153,6 +153,32 @@ t.test(
     await store.close();
   },
 );
+
+t.test('steps that the free list of LMDB failed are run again, so often and no more', async (t) => {
+  const path = await fileOf(t, 2);
+  const store = openStore(path, 'rows.ism', 'opening');
+  const transact = store.environment.transact.bind(store.environment);
+  let faults = freeListFaultsMax;
+  store.environment.transact = (step) => {
+    if (faults-- <= 0) return transact(step);
+    throw Object.assign(new Error('Unsupported size of key'), { code: -30781 });
+  };
+  const queue = new CommitQueue(store, () => Number.POSITIVE_INFINITY);
+  const stored = await queue.ask((transaction) =>
+    transaction.insert(rowDraft({ id: 'new', group: 'g' })),
+  );
+  t.equal(idOf(stored.record), 'new', 'the caller notices nothing');
+  faults = Number.POSITIVE_INFINITY;
+  await t.rejects(
+    queue.ask((transaction) => transaction.clear()),
+    { code: 'ERR_DAMAGED' },
+    'but not for ever',
+  );
+  await store.close();
+  await withFile(path, async (file) => {
+    t.same(await walkIds(file, 0), ['0', '1', 'new']);
+  });
+});
 
 /** Runs a writer in a process of its own: it inserts rows and prints the id of each acknowledged one. */
 function startWriter(path: string, prefix: string, count: number): ChildProcess {
