@@ -167,7 +167,6 @@ export class SessionConnection implements SessionOutput {
         if (this.session.isReady) this.#reader.frameBytesMax = frameBytesMax;
         const frame = this.#reader.next();
         if (frame === undefined) return this.#flush();
-        this.#lastRequestAt = this.#lastHeardAt;
         this.#handle(frame);
       }
     } catch (error) {
@@ -185,6 +184,8 @@ export class SessionConnection implements SessionOutput {
       if (!isRsyndError(error) || error.code === 'ERR_PROTOCOL') throw error;
       return this.reply(errorReply(error), frame.channel, frame.request);
     }
+    // A ping only says that somebody is there; a session that does nothing else is idle.
+    if (request.verb !== 'ping') this.#lastRequestAt = this.#lastHeardAt;
     this.session.handle(request, frame.channel, frame.request, frame.body.length);
   }
 
