@@ -48,7 +48,7 @@ class DirectoryLockManager implements LockManager {
     if (!isAbsolute(path)) throw new TypeError(`not an absolute path: ${path}`);
     const file = basename(path);
     const { locks, isNew } = this.#enter(dirname(path));
-    if (locks.inputOnly && claim.mode !== 'input') throw inputOnly(file, dirname(path));
+    if (locks.inputOnly && claim.mode !== 'input') throw inputOnly(file);
     const taken = locks.step((step) => {
       if (isNew) sweep(step);
       return takeClaim(step, file, owner, claim);

@@ -184,15 +184,16 @@ function hasNoRoom(directory: string): boolean {
 
 function explain(directory: string, cause: unknown): RsyndError {
   if (isErrno(cause, 'ENOENT', 'ENOTDIR')) {
-    return new RsyndError('ERR_FNF', `there is no directory ${directory}`, { cause });
+    return new RsyndError('ERR_FNF', 'its directory is not there any more', { cause });
   }
   // A write that was cut short by a full disk comes as EIO (5).
   const isCut = isErrno(cause, '5') && hasNoRoom(directory);
   if (isCut || isErrno(cause, 'ENOSPC', 'EDQUOT', '28', '122', '-30792')) {
-    const why = `no room for the locks of ${directory}; free some space and repeat the call`;
+    const why = 'no room for the locks of its directory; free some space and repeat the call';
     return new RsyndError('ERR_NOSPAC', why, { cause });
   }
-  const text = cause instanceof Error ? cause.message : String(cause);
-  const why = `the locks of ${directory} cannot be kept (${text}); check its disk and permissions`;
+  // Its code only: a message of the system names paths, and this one may go to a stranger.
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unexpected';
+  const why = `the locks of its directory cannot be kept (${code}); check its disk and permissions`;
   return new RsyndError('ERR_IOFAIL', why, { cause });
 }

@@ -75,9 +75,10 @@ export const holdClosed = (file: string): RsyndError =>
     file,
   });
 
-export function inputOnly(file: string, directory: string): RsyndError {
+/** The message may go to a stranger, so it does not say where the server keeps its files. */
+export function inputOnly(file: string): RsyndError {
   const why =
-    `locks for ${file} cannot be kept in ${directory}, ` +
+    `locks for ${file} cannot be kept in its directory, ` +
     'which is not writable for this process; open it in input mode, or allow writing there';
   return new RsyndError('ERR_OUTRDO', why, { file });
 }
