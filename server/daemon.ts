@@ -225,6 +225,7 @@ export class Daemon {
         paths: this.#paths,
       }),
       authenticate: this.#authenticate,
+      peer: { address: arrived.peer.address },
       output,
       onUnexpected: (error) => log.error({ session: id, ...describeError(error) }, 'unexpected'),
       software,

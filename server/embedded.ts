@@ -40,6 +40,7 @@ export class EmbeddedServer {
         paths: localPaths,
       }),
       authenticate: () => user,
+      peer: { address: '' },
       output: {
         reply: (reply, _channel, id) => deliver(replies, reply, id),
         isCongested: false,

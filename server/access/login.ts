@@ -3,12 +3,10 @@
 
 import type { Answer } from '../../shared/base/answer.js';
 import { RsyndError } from '../../shared/base/error.js';
+import type { Credentials } from './peer-identity.js';
 
 /** Answers the user a login acts as. ERR_BADUSER. */
-export type Authenticate = (
-  user: string | undefined,
-  password: string | undefined,
-) => Answer<string>;
+export type Authenticate = (credentials: Credentials) => Answer<string>;
 
 /** What of the daemon's options decides about logins. */
 export interface LoginRules {

@@ -17,6 +17,7 @@ import {
 import type { CreateRequest, OpenRequest, Reply, Request } from '../../shared/protocol/message.js';
 import { PROTOCOL_VERSION } from '../../shared/protocol/version.js';
 import type { Authenticate } from '../access/login.js';
+import type { Credentials } from '../access/peer-identity.js';
 import { errorReply } from '../operation/error-reply.js';
 import { type Asker, close, create, open, type Services } from '../operation/open.js';
 import type { OpenChannel } from '../operation/open-channel.js';
@@ -38,6 +39,8 @@ export interface SessionOptions {
   /** Who the session is once it has logged in as `user`. */
   readonly askerOf: (user: string) => Asker;
   readonly authenticate: Authenticate;
+  /** Where the client is and what it proved to be. */
+  readonly peer: Pick<Credentials, 'address' | 'identity'>;
   readonly output: SessionOutput;
   /** Told of errors that are no answer to anything a client did. */
   readonly onUnexpected: (error: unknown) => void;
@@ -275,7 +278,11 @@ export class Session {
 
   async #login(request: Request): Promise<Reply> {
     if (request.verb !== 'login') throw outOfOrder('login', request);
-    const user = await this.#options.authenticate(request.user, request.password);
+    const user = await this.#options.authenticate({
+      user: request.user,
+      password: request.password,
+      ...this.#options.peer,
+    });
     if (this.#state !== 'login') throw outOfOrder('one login', request);
     this.admit(user);
     return { verb: 'login', user };

@@ -119,6 +119,23 @@ export const ERROR_CODES = {
     'A value cannot be stored in its field, or a row not be read.',
   ),
   ERR_RNDSTATE: row(9011, 'Cannot load random state', 'The file of $SYNSSL_RAND is unusable.'),
+  ERR_BUDGET: row(
+    9012,
+    'Query budget is used',
+    'A select looked at maxScan records or worked for maxMs; it can be resumed.',
+    true,
+  ),
+  ERR_BADCERT: row(
+    9013,
+    'Certificate cannot be used',
+    'A certificate, key, chain, request or revocation list is refused, with the reason.',
+  ),
+  ERR_NOENTRY: row(
+    9014,
+    'No such entry',
+    'A user, certificate or refusal of that name is not there.',
+  ),
+  ERR_ENTRYUSED: row(9015, 'Entry is in use', 'Something that others depend on cannot be removed.'),
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -164,3 +164,31 @@ export const freeListFaultsMax = 8;
 
 /** Log lines about refused connections; the rest of a second is counted, not written. */
 export const refusalLinesPerSecondMax = 50;
+
+/** Select: shared/select. Text of a query, and how its parts nest. */
+export const queryTextCharsMax = 64 * 1024;
+export const expressionDepthMax = 64;
+export const expressionNodesMax = 4096;
+/** Values of one `in`. */
+export const inValuesMax = 16_384;
+/** Bytes of one text or byte value, of a `like` pattern too. */
+export const queryValueBytesMax = 4096;
+
+/** Select: server/select. */
+
+/** Select: client and tools. */
+
+/** Users and logins: server/access. */
+
+/** Certificate store and authority: server/certificate/store. */
+
+/** Client certificates and revocation: server/certificate/trust, server/net, client. */
+
+/** State directory: server/state. */
+/** One file of it is read whole. */
+export const stateFileBytesMax = 16 * 1024 * 1024;
+/** How long a change waits for another process that changes the same state, and how often it looks. */
+export const stateLockWaitMs = 5_000;
+export const stateLockPollMs = 10;
+/** How often a running server looks whether the state has changed. */
+export const stateWatchMs = 500;

@@ -3,13 +3,16 @@
 //
 // A request travels with a channel number (chosen by the client at `open`, unused otherwise and then 0)
 // and a request id (chosen by the client, unique among its unanswered requests). Every request gets
-// exactly one reply with the same two numbers, but: `scan` gets `data`… then `end` or `error`;
-// `credit` and `cancel` get none of their own (they carry the id of the scan they are about).
+// exactly one reply with the same two numbers, but: `scan` gets `data`… then `end` or `error`, `select`
+// gets `data`…, `rows`… or `record`… then `selected` or `error`; `credit` and `cancel` get none of their
+// own (they carry the id of the scan or select they are about).
 // Requests of one channel are carried out in order; those of different channels need not be.
 
 import type { ErrorCode } from '../base/error-code.js';
 import type { FileSpec } from '../record/file-spec.js';
 import type { Rfa } from '../record/rfa.js';
+import type { Scalar } from '../select/expression.js';
+import type { Plan, SelectQuery } from '../select/query.js';
 
 export type OpenMode = 'input' | 'update' | 'output' | 'append';
 /** `exclusive`: nobody else; `read`: others may only read; `all`: anybody. */
@@ -127,6 +130,27 @@ export interface ScanRequest {
   /** Bytes of `data` the client is ready to take; more by `credit`. */
   readonly credit: number;
 }
+/** What is to be done with the records a query finds. */
+export type SelectAction = 'read' | 'count' | 'delete' | 'explain';
+/** What becomes of a record that somebody else has locked: ERR_LOCKED, left out, or waited for. */
+export type OnLocked = 'fail' | 'skip' | 'wait';
+/** A question about the records of a file; see shared/select/query.ts. */
+export interface SelectRequest {
+  readonly verb: 'select';
+  readonly action: SelectAction;
+  readonly query: SelectQuery;
+  /**
+   * `read` in update mode: each record is locked, becomes the current one and comes in a `record` of
+   * its own; the next one, and the end, free it again unless it was unlocked or written before.
+   */
+  readonly locking: boolean;
+  /** With `locking` and `delete`. */
+  readonly onLocked: OnLocked;
+  /** How long to wait for one record with `wait`. */
+  readonly waitMs: number;
+  /** Bytes of `data` or `rows` the client is ready to take; with `locking`, records. */
+  readonly credit: number;
+}
 export interface CreditRequest {
   readonly verb: 'credit';
   readonly bytes: number;
@@ -154,6 +178,7 @@ export type Request =
   | DeleteRequest
   | UnlockRequest
   | ScanRequest
+  | SelectRequest
   | CreditRequest
   | CancelRequest;
 
@@ -223,6 +248,23 @@ export interface EndReply {
   readonly verb: 'end';
   readonly records: number;
 }
+/** Groups of a select: the values of its fields, then of its aggregates. `null`: nothing to compute. */
+export interface RowsReply {
+  readonly verb: 'rows';
+  readonly rows: readonly (readonly (Scalar | null)[])[];
+}
+/** The select is complete, or stopped where its budget ended. */
+export interface SelectedReply {
+  readonly verb: 'selected';
+  /** Records, pairs or groups sent; counted; or deleted. */
+  readonly records: number;
+  /** Records looked at. */
+  readonly scanned: number;
+  /** Which budget ended it, and where a query with the same text goes on. */
+  readonly stopped?: { readonly budget: 'maxScan' | 'maxMs'; readonly resume: Uint8Array };
+  /** With the action `explain`, and where a budget ended it. */
+  readonly plan?: Plan;
+}
 export interface ErrorReply {
   readonly verb: 'error';
   readonly code: ErrorCode;
@@ -245,4 +287,6 @@ export type Reply =
   | StoredManyReply
   | DataReply
   | EndReply
+  | RowsReply
+  | SelectedReply
   | ErrorReply;

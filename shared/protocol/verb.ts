@@ -23,6 +23,7 @@ export const REQUEST_VERBS = {
   scan: 0x30,
   credit: 0x31,
   cancel: 0x32,
+  select: 0x33,
 } as const;
 
 /**
@@ -43,6 +44,8 @@ export const REPLY_VERBS = {
   storedMany: 0xa3,
   data: 0xb0,
   end: 0xb1,
+  rows: 0xb2,
+  selected: 0xb3,
   error: 0xff,
 } as const;
 

@@ -75,7 +75,8 @@ export class SessionHarness {
         owner: { id: owner, label: `${user}@${owner}` },
         paths,
       }),
-      authenticate: options.authenticate ?? ((user) => user ?? 'nobody'),
+      authenticate: options.authenticate ?? (({ user }) => user ?? 'nobody'),
+      peer: { address: '' },
       output: {
         reply: (reply, channel, id) => this.#take(reply, channel, id),
         get isCongested() {

@@ -6,7 +6,7 @@ import { dirname, join, normalize } from 'node:path';
 import t from 'tap';
 import { ERROR_CODES } from '../../shared/base/error-code.js';
 
-const ROOMS = ['shared', 'server', 'client', 'demo'];
+const ROOMS = ['shared', 'server', 'client', 'demo', 'rsynctl'];
 
 function filesBelow(directory: string): string[] {
   return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
@@ -34,6 +34,9 @@ const FORBIDDEN: readonly (readonly [from: string, to: string, why: string])[] =
   ['client/', 'server/', 'the SDK loads no server'],
   ['server/', 'demo/', 'the demo is an application'],
   ['client/', 'demo/', 'the demo is an application'],
+  ['server/', 'rsynctl/', 'rsynctl is an application'],
+  ['client/', 'rsynctl/', 'rsynctl is an application'],
+  ['demo/', 'rsynctl/', 'rsynctl is an application'],
   ['server/storage/', 'server/isam/', 'storage knows bytes only'],
   ['server/storage/', 'server/operation/', 'storage knows bytes only'],
   ['server/session/', 'server/net/', 'a session never sees a socket'],
@@ -149,7 +152,7 @@ t.test('lines and files stay readable', async (t) => {
 
 t.test('every folder and file that ARCHITECTURE.md names is there', async (t) => {
   const text = readFileSync('ARCHITECTURE.md', 'utf8');
-  const named = [...text.matchAll(/`((?:shared|server|client|demo|test)\/[\w./-]+)`/g)].map(
+  const named = [...text.matchAll(/`((?:shared|server|client|demo|rsynctl|test)\/[\w./-]+)`/g)].map(
     ([, path = '']) => path,
   );
   t.ok(named.length > 15);

@@ -321,12 +321,19 @@ t.test(
 );
 
 t.test('logins: -n takes everybody as the default user, secure mode nobody', async (t) => {
-  t.equal(createLogin({ nonSecure: true, user: 'shop' })('root', 'secret'), 'shop');
-  t.equal(createLogin({ nonSecure: true, user: undefined })(undefined, undefined), 'anybody');
+  t.equal(
+    createLogin({ nonSecure: true, user: 'shop' })({
+      user: 'root',
+      password: 'secret',
+      address: '',
+    }),
+    'shop',
+  );
+  t.equal(createLogin({ nonSecure: true, user: undefined })({ address: '' }), 'anybody');
   const secure = createLogin({ nonSecure: false, user: 'shop' });
   for (const password of [undefined, '', 'secret']) {
     t.equal(
-      codeOf(() => secure('shop', password)),
+      codeOf(() => secure({ user: 'shop', password, address: '' })),
       'ERR_BADUSER',
     );
   }

@@ -45,6 +45,7 @@ class Client {
             paths: localPaths,
           }),
           authenticate: () => 'somebody',
+          peer: { address: '' },
           output,
           onUnexpected: () => undefined,
           software: 'test',

@@ -3,6 +3,7 @@
 
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import type { Credentials } from '../../../server/access/peer-identity.js';
 import type { Services } from '../../../server/operation/open.js';
 import { RsyndError } from '../../../shared/base/error.js';
 import {
@@ -103,7 +104,7 @@ t.test('a ping is answered in every state', async (t) => {
 
 t.test('a refused login may be tried again, and two at once make one', async (t) => {
   const { services } = await makeFile(t);
-  const authenticate = async (user: string | undefined, password: string | undefined) => {
+  const authenticate = async ({ user, password }: Credentials) => {
     if (password !== 'right') throw new RsyndError('ERR_BADUSER', 'no', { subject: 'test' });
     return user ?? 'nobody';
   };
