@@ -1,0 +1,133 @@
+// A PostgreSQL of its own for benches: private data directory, own port, TLS 1.3 with AES-256-GCM only, gone
+// when the bench ends. Uses Debian's packages where they are; undefined where PostgreSQL is not installed.
+
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import pg from 'pg';
+import type { Teardown } from '../fixture/daemon.js';
+
+export interface Postgres {
+  readonly version: string;
+  readonly pid: number;
+  /** A connection over TLS that trusts only our certificate. */
+  connect(): Promise<pg.Client>;
+}
+
+const VERSIONS = '/usr/lib/postgresql';
+
+/** `bundle` holds key and certificate, `ca` the certificate to trust. */
+export async function startPostgres(
+  t: Teardown,
+  directory: string,
+  { bundle, ca }: { readonly bundle: string; readonly ca: string },
+): Promise<Postgres | undefined> {
+  const bin = programs();
+  if (bin === undefined) return undefined;
+  const owner = ownerOfServer();
+  const home = join(directory, 'postgres');
+  mkdirSync(home);
+  for (const path of [directory, home]) chmodSync(path, 0o755);
+  chownSync(home, owner.uid, owner.gid);
+  const run = (program: string, args: readonly string[]): void => {
+    const { status, stderr } = spawnSync(join(bin, program), args, { ...owner, cwd: home });
+    if (status !== 0) throw new Error(`${program}: ${stderr}`);
+  };
+  const data = join(home, 'data');
+  run('initdb', ['-D', data, '-U', 'bench', '-A', 'trust', '-E', 'UTF8', '--locale=C']);
+  const key = join(home, 'server.pem');
+  writeFileSync(key, readFileSync(bundle), { mode: 0o600 });
+  chownSync(key, owner.uid, owner.gid);
+  const port = await freePort();
+  const server = spawn(
+    join(bin, 'postgres'),
+    ['-D', data, ...settings({ port, key, home }).flatMap((each) => ['-c', each])],
+    { ...owner, cwd: home, stdio: 'ignore' },
+  );
+  t.teardown(() => stop(server));
+  const connect = async (): Promise<pg.Client> => {
+    const client = new pg.Client({
+      host: '127.0.0.1',
+      port,
+      user: 'bench',
+      database: 'postgres',
+      ssl: { ca: readFileSync(ca, 'utf8'), servername: 'localhost', host: 'localhost' },
+    });
+    await client.connect();
+    return client;
+  };
+  const first = await untilReady(connect);
+  const { rows } = await first.query<{ server_version: string }>('show server_version');
+  await first.end();
+  return { version: rows[0]?.server_version ?? '', pid: server.pid ?? 0, connect };
+}
+
+const settings = (at: { port: number; key: string; home: string }): string[] => [
+  `port=${at.port}`,
+  'listen_addresses=127.0.0.1',
+  `unix_socket_directories=${at.home}`,
+  'ssl=on',
+  `ssl_cert_file=${at.key}`,
+  `ssl_key_file=${at.key}`,
+  'ssl_min_protocol_version=TLSv1.3',
+  'shared_buffers=1GB',
+  'synchronous_commit=on',
+  'max_wal_size=4GB',
+];
+
+function programs(): string | undefined {
+  if (!existsSync(VERSIONS)) return undefined;
+  const newest = readdirSync(VERSIONS)
+    .sort((a, b) => Number(b) - Number(a))
+    .find((version) => existsSync(join(VERSIONS, version, 'bin', 'initdb')));
+  return newest === undefined ? undefined : join(VERSIONS, newest, 'bin');
+}
+
+/** PostgreSQL does not run as root: then it runs as the user of Debian's package. */
+function ownerOfServer(): { uid: number; gid: number } {
+  const uid = process.getuid?.() ?? 0;
+  if (uid !== 0) return { uid, gid: process.getgid?.() ?? 0 };
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((each) => each.startsWith('postgres:'));
+  const [, , user = '', group = ''] = line?.split(':') ?? [];
+  if (user === '') throw new Error('there is no user postgres to run PostgreSQL as');
+  return { uid: Number(user), gid: Number(group) };
+}
+
+async function untilReady(connect: () => Promise<pg.Client>): Promise<pg.Client> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await connect();
+    } catch (error) {
+      if (attempt === 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
+
+function stop(server: ReturnType<typeof spawn>): Promise<void> {
+  if (server.exitCode !== null) return Promise.resolve();
+  return new Promise((resolve) => {
+    server.once('exit', () => resolve());
+    server.kill('SIGINT'); // its fast shutdown
+  });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0));
+    });
+  });
+}
