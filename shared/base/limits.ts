@@ -179,6 +179,32 @@ export const queryValueBytesMax = 4096;
 /** Select: client and tools. */
 
 /** Users and logins: server/access. */
+export const usersMax = 10_000;
+export const grantsPerUserMax = 256;
+export const certificateRulesPerUserMax = 64;
+export const certificateRuleBytesMax = 1024;
+/** NIST SP 800-63B: long enough, and whatever characters the user likes. */
+export const passwordBytesMin = 8;
+export const passwordBytesMax = 1024;
+/** Memory one password check may take: what a stored hash may ask for. Ours take 32 MiB. */
+export const passwordCheckBytesMax = 256 * 1024 * 1024;
+/** Checks at a time: each keeps a core and a thread of the pool, which has four, for some 70 ms. */
+export const passwordChecksMax = 2;
+/** Checks that wait; of one address; no longer than a session may take to log in. */
+export const passwordChecksWaitingMax = 512;
+export const passwordChecksWaitingPerAddressMax = 256;
+/** Logins one connection may try. */
+export const loginAttemptsPerConnectionMax = 5;
+/** Wrong passwords without consequence: of an address, and of a user name from anywhere. */
+export const missesPerAddressFree = 10;
+export const missesPerUserFree = 30;
+/** One miss is forgotten after so long. */
+export const missForgottenMs = 30_000;
+/** Beyond the free ones each doubles the pause, from the first to the last of these. */
+export const missPauseMs = 500;
+export const missPauseMsMax = 60_000;
+/** Addresses, and names, whose misses are remembered; the least guilty is forgotten for another. */
+export const missesRememberedMax = 10_000;
 
 /** Certificate store and authority: server/certificate/store. */
 
@@ -192,3 +218,6 @@ export const stateLockWaitMs = 5_000;
 export const stateLockPollMs = 10;
 /** How often a running server looks whether the state has changed. */
 export const stateWatchMs = 500;
+
+/** Diagnosis: server/diagnose. One handshake of `audit tls`. */
+export const probeHandshakeMs = 1_500;
