@@ -97,6 +97,8 @@ export interface ScanCursor {
   readonly until: Edge;
   /** Stored order only: the last record visited. */
   rfa?: Rfa;
+  /** `scan` adds the records it passed: those visited and those its filter said no to. */
+  looked?: number;
 }
 
 /**
@@ -109,6 +111,12 @@ export type ScanVisitor = (
   end: number,
   address: { readonly block: number; readonly slot: number },
 ) => boolean;
+
+/**
+ * Whether the record `bytes[start, end)` is to be visited. Asked before anything is copied: the bytes
+ * are valid during the call only, and it must not read any file, nor throw.
+ */
+export type ScanFilter = (bytes: Buffer, start: number, end: number) => boolean;
 
 /** One finding of `verify`. */
 export interface Problem {
@@ -167,8 +175,16 @@ export interface StoredFile {
   update(change: RecordChange): Answer<ChangeOutcome>;
   remove(removal: RecordRemoval): Answer<ChangeOutcome>;
 
-  /** Visits records until the visitor says false, the end, or about `recordsMax` were looked at. */
-  scan(cursor: ScanCursor, visit: ScanVisitor, recordsMax: number): Answer<'more' | 'end'>;
+  /**
+   * Visits records until the visitor says false, the end, or about `recordsMax` were looked at. Those
+   * that `filter` says no to are passed, and count as looked at.
+   */
+  scan(
+    cursor: ScanCursor,
+    visit: ScanVisitor,
+    recordsMax: number,
+    filter?: ScanFilter,
+  ): Answer<'more' | 'end'>;
 
   /** Rewrites the header (the encryption flag, text); records are not touched. */
   setSpec(spec: FileSpec): Answer<void>;

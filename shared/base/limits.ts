@@ -207,8 +207,44 @@ export const missPauseMsMax = 60_000;
 export const missesRememberedMax = 10_000;
 
 /** Certificate store and authority: server/certificate/store. */
+export const certificatesStoredMax = 1024;
+export const certificateNameCharsMax = 128;
+/** Certificates from a leaf to its root, both counted. */
+export const certificateChainDepthMax = 10;
+/** Earlier certificates of one entry that can be gone back to. */
+export const certificateVersionsKeptMax = 8;
+/** All that a local authority ever issued: its index is one file and read whole. */
+export const certificatesIssuedMax = 20_000;
+export const alternativeNamesMax = 256;
+/** Ten years: no certificate or revocation list of the local authority is valid for longer. */
+export const certificateDaysMax = 3653;
 
 /** Client certificates and revocation: server/certificate/trust, server/net, client. */
+/** Certificates between a client's own and its root; more can be allowed by an option up to the second. */
+export const certificateDepthDefault = 4;
+export const certificateDepthMax = 10;
+/** Alternative names of one certificate that are looked at. */
+export const certificateNamesMax = 64;
+/** Certificates of a peer's chain that are looked at, whatever it sent. */
+export const presentedCertificatesMax = 16;
+/** Revocation lists: one file, entries of one list, lists in use together. */
+export const revocationFileBytesMax = 32 * 1024 * 1024;
+export const revocationEntriesMax = 200_000;
+export const revocationListsMax = 256;
+/** Questions to an OCSP responder: time and size of an answer, clocks that differ, age of what has no end. */
+export const ocspTimeoutMs = 3_000;
+export const ocspAnswerBytesMax = 64 * 1024;
+export const ocspClockSkewMs = 5 * 60 * 1000;
+export const ocspAgeMsMax = 60 * 60 * 1000;
+/** Answers kept, and for how long at most, whatever they say of themselves. */
+export const ocspAnswersKeptMax = 10_000;
+export const ocspKeptMsMax = 60 * 60 * 1000;
+/** How long judging a client certificate may take in all, the responder included. */
+export const certificateJudgeMs = 8_000;
+/** The file of refusals is put aside at this size; one older one is kept. */
+export const refusalFileBytesMax = 1024 * 1024;
+/** One kept refusal; what a stranger sent is cut before. */
+export const refusalTextCharsMax = 512;
 
 /** State directory: server/state. */
 /** One file of it is read whole. */

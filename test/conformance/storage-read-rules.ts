@@ -1,4 +1,4 @@
-import type { Edge } from '../../server/storage/engine.js';
+import type { Edge, ScanCursor } from '../../server/storage/engine.js';
 import { makeRfa, recordCrc } from '../../shared/record/rfa.js';
 import {
   idOf,
@@ -18,6 +18,8 @@ const before = (prefix: Uint8Array): Edge => ({ prefix, side: 'before' });
 const after = (prefix: Uint8Array): Edge => ({ prefix, side: 'after' });
 const START = before(Buffer.alloc(0));
 const END = after(Buffer.alloc(0));
+/** Makes a record too long for a block. */
+const NOTE = 'x'.repeat(30_000);
 
 export const READ_RULES: Readonly<Record<string, StorageRule>> = {
   'finds by exact key and says where': async (t, file) => {
@@ -209,6 +211,44 @@ export const READ_RULES: Readonly<Record<string, StorageRule>> = {
       t.same(seen, ['a', 'b']);
       t.equal(await file.scan(moving, take(9), 10), 'end');
       t.same(seen, ['a', 'b', 'c', 'd']);
+    }
+  },
+
+  'asks a filter first, passes what it says no to and counts all it looked at': async (t, file) => {
+    const ids = Array.from({ length: 90 }, (_, n) => `${10 + n}`);
+    await file.insertMany(ids.map((id) => rowDraft({ id, note: id === '31' ? NOTE : 'n' })));
+    const endsInOne = (bytes: Buffer, start: number): boolean => bytes[start + 1] === 0x31;
+    for (const order of [0, 'stored'] as const) {
+      for (const direction of ['forward', 'reverse'] as const) {
+        const forward = direction === 'forward';
+        const [from, until] = forward ? [START, END] : [END, START];
+        const cursor: ScanCursor = { order, direction, from, until };
+        const seen: string[] = [];
+        const visit = (bytes: Buffer, start: number, end: number): boolean =>
+          seen.push(idOf(bytes.subarray(start, end))) > 0;
+        t.equal(await file.scan(cursor, visit, 7, endsInOne), 'more');
+        t.equal(cursor.looked, 7, 'the bound is of records looked at');
+        while ((await file.scan(cursor, visit, 7, endsInOne)) === 'more');
+        t.equal(cursor.looked, 90);
+        const wanted = ids.filter((id) => id.endsWith('1'));
+        t.same(seen, forward ? wanted : wanted.reverse(), `${order} ${direction}`);
+      }
+    }
+  },
+
+  'a record its visitor did not take counts as looked at when it comes again': async (t, file) => {
+    await file.insertMany(['a1', 'b', 'c1', 'd'].map((id) => rowDraft({ id })));
+    const endsInOne = (bytes: Buffer, start: number): boolean => bytes[start + 1] === 0x31;
+    for (const order of [0, 'stored'] as const) {
+      const cursor: ScanCursor = { order, direction: 'forward', from: START, until: END };
+      const seen: string[] = [];
+      const take = (bytes: Buffer, start: number, end: number): boolean =>
+        seen.push(idOf(bytes.subarray(start, end))) !== 2;
+      t.equal(await file.scan(cursor, take, 10, endsInOne), 'more');
+      t.equal(cursor.looked, 2, 'a1 and b');
+      t.equal(await file.scan(cursor, take, 10, endsInOne), 'end');
+      t.same(seen, ['a1', 'c1', 'c1']);
+      t.equal(cursor.looked, 4);
     }
   },
 

@@ -18,6 +18,7 @@ import type {
   RecordDraft,
   RecordRemoval,
   ScanCursor,
+  ScanFilter,
   ScanVisitor,
   StoredFile,
   StoredRecord,
@@ -151,14 +152,18 @@ export class LmdbFile implements StoredFile {
     return this.#write((transaction) => transaction.remove(removal));
   }
 
-  scan(cursor: ScanCursor, visit: ScanVisitor, recordsMax: number): 'more' | 'end' {
-    if (cursor.order === 'stored') {
-      return this.#read((store) => scanStored(store, cursor, visit, recordsMax));
-    }
+  scan(
+    cursor: ScanCursor,
+    visit: ScanVisitor,
+    recordsMax: number,
+    filter?: ScanFilter,
+  ): 'more' | 'end' {
+    const bounds = { visit, recordsMax, filter };
+    if (cursor.order === 'stored') return this.#read((store) => scanStored(store, cursor, bounds));
     const { order } = cursor;
     checkEdge(cursor.from);
     checkEdge(cursor.until);
-    return this.#read((store) => scanIndex(store, order, cursor, visit, recordsMax));
+    return this.#read((store) => scanIndex(store, order, cursor, bounds));
   }
 
   setSpec(spec: FileSpec): void {

@@ -3,7 +3,7 @@
 // behind it, so that the caller may go on.
 
 import { recordCrc } from '../../../shared/record/rfa.js';
-import type { ScanCursor, ScanVisitor } from '../engine.js';
+import type { ScanCursor, ScanFilter, ScanVisitor } from '../engine.js';
 import { rangeBetween } from '../place.js';
 import { addressBlock, addressSlot, addressToRfa, makeAddress, rfaToAddress } from './address.js';
 import {
@@ -24,11 +24,19 @@ import { badRecord, danglingEntry, readLarge } from './record-reader.js';
 /** Records of one block that are checked one by one before the block as a whole is. */
 const CHECKED_SINGLY = 2;
 
+/** What a call of `scan` is given besides its cursor. */
+export interface ScanBounds {
+  readonly visit: ScanVisitor;
+  readonly recordsMax: number;
+  readonly filter: ScanFilter | undefined;
+}
+
 /** One call of `scan`: what it reads with, and the block it has at hand. */
 class Walk {
   readonly snapshot: Snapshot;
   readonly #store: Store;
   readonly #visit: ScanVisitor;
+  readonly #filter: ScanFilter | undefined;
   readonly #address = { block: 0, slot: 0 };
   /** A copy of our own, because a visitor may read elsewhere and so overwrite what LMDB gave. */
   readonly block: Buffer;
@@ -39,8 +47,9 @@ class Walk {
   #shown = 0;
   #left: number;
 
-  constructor(store: Store, visit: ScanVisitor, recordsMax: number) {
+  constructor(store: Store, { visit, recordsMax, filter }: ScanBounds) {
     this.#store = store;
+    this.#filter = filter;
     this.#visit = visit;
     this.#left = recordsMax;
     this.snapshot = store.environment.snapshot();
@@ -120,6 +129,7 @@ class Walk {
   #show(bytes: Buffer, start: number, end: number, slot: number): boolean {
     this.#address.block = this.#blockNumber;
     this.#address.slot = slot;
+    if (this.#filter?.(bytes, start, end) === false) return true;
     return this.#visit(bytes, start, end, this.#address);
   }
 }
@@ -129,44 +139,42 @@ export function scanIndex(
   store: Store,
   key: number,
   cursor: ScanCursor,
-  visit: ScanVisitor,
-  recordsMax: number,
+  bounds: ScanBounds,
 ): 'more' | 'end' {
   const range = rangeBetween(cursor.from, cursor.until, cursor.direction);
   if (range === undefined) return 'end';
   const side = cursor.direction === 'forward' ? 'after' : 'before';
   const index = store.index(key);
-  const walk = new Walk(store, visit, recordsMax);
+  const walk = new Walk(store, bounds);
   let passed: Buffer | Uint8Array | undefined;
+  let looked = 0;
   try {
-    const bounds = { ...placeRange(range, cursor.direction), ...walk.snapshot.options };
-    for (const { key: place, value: address } of index.getRange(bounds)) {
+    const part = { ...placeRange(range, cursor.direction), ...walk.snapshot.options };
+    for (const { key: place, value: address } of index.getRange(part)) {
       if (!walk.takeOne()) return 'more';
       const before = passed;
       passed = place;
+      looked++;
       const slot = addressSlot(address);
       if (!walk.fetch(addressBlock(address)) || !walk.isUsed(slot)) {
         throw danglingEntry(store, key, address);
       }
       if (walk.show(slot, walk.isTrusted)) continue;
       passed = before;
+      looked--;
       return 'more';
     }
     return 'end';
   } finally {
+    cursor.looked = (cursor.looked ?? 0) + looked;
     if (passed !== undefined) cursor.from = { prefix: passed, side };
     walk.snapshot.done();
   }
 }
 
 /** Records as they lie in the file. A block that is intact vouches for all its records at once. */
-export function scanStored(
-  store: Store,
-  cursor: ScanCursor,
-  visit: ScanVisitor,
-  recordsMax: number,
-): 'more' | 'end' {
-  const walk = new Walk(store, visit, recordsMax);
+export function scanStored(store: Store, cursor: ScanCursor, bounds: ScanBounds): 'more' | 'end' {
+  const walk = new Walk(store, bounds);
   const position = new StoredPosition(cursor);
   try {
     const { firstBlock, isReverse } = position;
@@ -212,8 +220,10 @@ function showSlots(store: Store, walk: Walk, position: StoredPosition, number: n
     if (!walk.takeOne()) return false;
     const before = position.last;
     position.last = makeAddress(number, slot);
+    position.looked++;
     if (walk.show(slot, isTrusted)) continue;
     position.last = before;
+    position.looked--;
     return false;
   }
   if (isTrusted) return true;
@@ -229,6 +239,8 @@ class StoredPosition {
   #block: number | undefined;
   /** Address of the last record passed. */
   last: number | undefined;
+  /** Records passed in this call. */
+  looked = 0;
 
   constructor(cursor: ScanCursor) {
     this.#cursor = cursor;
@@ -283,6 +295,7 @@ class StoredPosition {
   }
 
   save(): void {
+    this.#cursor.looked = (this.#cursor.looked ?? 0) + this.looked;
     if (this.last !== undefined) this.#cursor.rfa = addressToRfa(this.last);
   }
 }

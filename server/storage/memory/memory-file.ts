@@ -19,6 +19,7 @@ import type {
   RecordDraft,
   RecordRemoval,
   ScanCursor,
+  ScanFilter,
   ScanVisitor,
   StoredFile,
   StoredRecord,
@@ -141,11 +142,16 @@ export class MemoryFile implements StoredFile {
     return this.#later((table) => table.remove(address, previousCrc, copied));
   }
 
-  scan(cursor: ScanCursor, visit: ScanVisitor, recordsMax: number): Promise<'more' | 'end'> {
+  scan(
+    cursor: ScanCursor,
+    visit: ScanVisitor,
+    recordsMax: number,
+    filter: ScanFilter = showAll,
+  ): Promise<'more' | 'end'> {
     return this.#later((table) =>
       cursor.order === 'stored'
-        ? scanStored(table, cursor, visit, recordsMax)
-        : scanIndex(table, cursor.order, cursor, visit, recordsMax),
+        ? scanStored(table, cursor, { visit, filter }, recordsMax)
+        : scanIndex(table, cursor.order, cursor, { visit, filter }, recordsMax),
     );
   }
 
@@ -215,11 +221,24 @@ export const later = <T>(step: () => T): Promise<T> =>
     });
   });
 
+/** Who sees the records of a scan. */
+interface Audience {
+  readonly visit: ScanVisitor;
+  readonly filter: ScanFilter;
+}
+
+const showAll: ScanFilter = () => true;
+
+/** One more record was passed. */
+function countLooked(cursor: ScanCursor): void {
+  cursor.looked = (cursor.looked ?? 0) + 1;
+}
+
 function scanIndex(
   table: RecordTable,
   key: number,
   cursor: ScanCursor,
-  visit: ScanVisitor,
+  audience: Audience,
   recordsMax: number,
 ): 'more' | 'end' {
   const { direction, from, until } = cursor;
@@ -228,7 +247,8 @@ function scanIndex(
   if (direction === 'reverse') entries.reverse();
   let left = recordsMax;
   for (const { place, address } of entries) {
-    if (left-- <= 0 || !show(table, address, visit)) return 'more';
+    if (left-- <= 0 || !show(table, address, audience)) return 'more';
+    countLooked(cursor);
     cursor.from = {
       prefix: Buffer.from(place),
       side: direction === 'forward' ? 'after' : 'before',
@@ -240,7 +260,7 @@ function scanIndex(
 function scanStored(
   table: RecordTable,
   cursor: ScanCursor,
-  visit: ScanVisitor,
+  audience: Audience,
   recordsMax: number,
 ): 'more' | 'end' {
   const forward = cursor.direction === 'forward';
@@ -251,24 +271,23 @@ function scanStored(
   if (!forward) addresses.reverse();
   let left = recordsMax;
   for (const address of addresses) {
-    if (left-- <= 0 || !show(table, address, visit)) return 'more';
+    if (left-- <= 0 || !show(table, address, audience)) return 'more';
+    countLooked(cursor);
     cursor.rfa = rfaOf(address);
   }
   return 'end';
 }
 
 /** Shows a copy of the record in the middle of other bytes, and spoils it afterwards. */
-function show(table: RecordTable, address: number, visit: ScanVisitor): boolean {
+function show(table: RecordTable, address: number, { visit, filter }: Audience): boolean {
   const stored = table.records.get(address);
   if (stored === undefined) return true;
   const start = 3;
   const end = start + stored.record.length;
   const bytes = Buffer.alloc(end + start, SPOILT);
   bytes.set(stored.record, start);
-  const goesOn = visit(bytes, start, end, {
-    block: Math.floor(address / 256),
-    slot: address % 256,
-  });
+  const place = { block: Math.floor(address / 256), slot: address % 256 };
+  const goesOn = !filter(bytes, start, end) || visit(bytes, start, end, place);
   bytes.fill(SPOILT);
   return goesOn;
 }

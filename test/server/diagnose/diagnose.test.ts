@@ -71,6 +71,7 @@ t.test('a port that speaks no TLS fails in one row, and none at all is an error'
   const plain = createPlain((socket) => {
     socket.on('error', () => {});
     socket.end('hello\n');
+    socket.resume();
   });
   plain.listen(0, '127.0.0.1');
   await once(plain, 'listening');
@@ -80,8 +81,7 @@ t.test('a port that speaks no TLS fails in one row, and none at all is an error'
     rows.map(({ verdict }) => verdict),
     ['fail'],
   );
-  plain.close();
-  await once(plain, 'close');
+  await new Promise((closed) => plain.close(closed));
   await t.rejects(probeTls({ host: '127.0.0.1', port }), { code: 'ECONNREFUSED' });
 });
 
