@@ -8,10 +8,10 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { splitPem } from '../../shared/tls/pem.js';
-import { LEVEL_POLICIES, policyFor, type SecurityLevel } from '../../shared/tls/policy.js';
+import { policyFor, type SecurityLevel } from '../../shared/tls/policy.js';
 import { loadNonceSource } from '../../shared/tls/random-state.js';
 import { issueDevelopmentCertificate } from '../certificate/issue-self-signed.js';
-import { proveCertificate } from '../certificate/prove-certificate.js';
+import { type CertificateProof, proveCertificate } from '../certificate/prove-certificate.js';
 
 export interface Check {
   readonly name: string;
@@ -138,16 +138,21 @@ async function loadedCertificate({
   return { check: said, certificate };
 }
 
+/** With the newest protocol of the level and with the oldest. */
 async function shakeHands(
   level: SecurityLevel,
   configured: CertificateToTest | undefined,
 ): Promise<string> {
   const certificate = configured ?? (await ownCertificate());
   const { key, cert } = certificate;
-  const proof = await proveCertificate({ ...policyFor(level), key, cert }, certificate.source);
-  const lowest = level === 0 ? '' : ` (lowest ${LEVEL_POLICIES[level].minVersion})`;
-  return `${proof.protocol} ${proof.cipher}${lowest}`;
+  const options = { ...policyFor(level), key, cert };
+  const { minVersion } = options;
+  const newest = await proveCertificate(options, certificate.source);
+  const oldest = await proveCertificate({ ...options, maxVersion: minVersion }, certificate.source);
+  return `${wordsOf(newest)}, at least ${wordsOf(oldest)}`;
 }
+
+const wordsOf = ({ protocol, cipher }: CertificateProof): string => `${protocol} ${cipher}`;
 
 /** A throw-away one, for machines where nothing is configured yet. */
 async function ownCertificate(): Promise<CertificateToTest> {

@@ -41,9 +41,7 @@ const TLS13_SUITE = /^TLS_/;
 
 /** Probes one port. Rejects only when nobody listens there. */
 export async function probeTls(target: ProbeTarget): Promise<TlsFacts> {
-  const probe = connectTcp(target.port, target.host);
-  await once(probe, 'connect');
-  probe.destroy();
+  await knock(target);
   const ciphers = {} as Record<Protocol, readonly string[]>;
   for (const protocol of PROTOCOLS) ciphers[protocol] = await suitesOf(target, protocol);
   return {
@@ -52,6 +50,19 @@ export async function probeTls(target: ProbeTarget): Promise<TlsFacts> {
     prefersOwnOrder: await prefersOwnOrder(target, ciphers['TLSv1.2']),
     renegotiates: ciphers['TLSv1.2'].length === 0 ? undefined : await renegotiates(target),
   };
+}
+
+/** The certificates a port presents, leaf first; empty when it has no TLS. Rejects when nobody listens. */
+export async function fetchChain(target: ProbeTarget): Promise<X509Certificate[]> {
+  await knock(target);
+  return chainOf(target);
+}
+
+async function knock({ host, port }: ProbeTarget): Promise<void> {
+  const probe = connectTcp(port, host);
+  probe.setTimeout(probeHandshakeMs, () => probe.destroy(new Error('it does not answer')));
+  await once(probe, 'connect');
+  probe.destroy();
 }
 
 /** One protocol is asked with everything first: most are not served at all. */
