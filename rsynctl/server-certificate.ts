@@ -4,6 +4,7 @@
 import { resolveCertificateFile } from '../server/certificate/certificate-file.js';
 import { loadServerCertificate } from '../server/certificate/load-server-certificate.js';
 import { passphraseSource } from '../server/certificate/passphrase.js';
+import { activeServerCertificate } from '../server/certificate/store/trusted.js';
 import type { CertificateToTest } from '../server/diagnose/self-test.js';
 import type { Tool } from './tool.js';
 
@@ -17,6 +18,8 @@ export async function configuredCertificate(
   tool: Tool,
   { cert, passphraseFile }: CertificateOptions,
 ): Promise<CertificateToTest | undefined> {
+  const active = cert === undefined ? activeOfStore(tool) : undefined;
+  if (active !== undefined) return active;
   if (cert === undefined && !tool.env.DBLDIR) return undefined;
   const file = resolveCertificateFile(cert, tool.env);
   const loaded = await loadServerCertificate({
@@ -28,4 +31,12 @@ export async function configuredCertificate(
     }),
   });
   return { source: loaded.path, key: loaded.key, cert: loaded.cert };
+}
+
+function activeOfStore(tool: Tool): CertificateToTest | undefined {
+  const state = tool.stateIfAny;
+  const active = state === undefined ? undefined : activeServerCertificate(state, tool.env);
+  if (active === undefined) return undefined;
+  const source = `certificate ${active.name} of the store`;
+  return { source, key: active.privateKey, cert: active.chain };
 }

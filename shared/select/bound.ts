@@ -28,7 +28,8 @@ export type BoundValue =
   | { readonly kind: 'text'; readonly bytes: Buffer }
   /**
    * decimal, integer, unsigned: the value times 10^precision, rounded down. `exact` is false when that
-   * lost something: then no stored number equals it, and `<` means `<=`.
+   * lost something: then no stored number equals it, and `<` means `<=`. bind.ts turns comparisons with
+   * such values into others, so that those of a BoundExpression are exact.
    */
   | { readonly kind: 'number'; readonly unscaled: bigint; readonly exact: boolean }
   /** date, time: digits as stored, '' for none; `rank` orders them (see date-rank.ts). */
