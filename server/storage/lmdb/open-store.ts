@@ -16,6 +16,7 @@ import { type FileLayout, type IndexLayout, layoutOf } from './layout.js';
 import { damaged, readError } from './lmdb-error.js';
 import { PageFile } from './page-file.js';
 import { inspectTrees, type SalvageView, type TreeInspection } from './salvage-view.js';
+import { ScanProof } from './scan-proof.js';
 
 export type IndexTable = Table<Uint8Array, number>;
 
@@ -25,6 +26,8 @@ export const countersKey = (): Buffer => Buffer.from(ENTRY_COUNTERS);
 export class Store {
   readonly environment: Environment;
   readonly layout: FileLayout;
+  /** Blocks that scans found sound. */
+  readonly proof = new ScanProof();
   readonly header: Table<Uint8Array, Buffer>;
   /** For writing; reads go through `block` and `blocksFrom`. */
   readonly blocks: Table<number, Buffer>;

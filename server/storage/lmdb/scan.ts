@@ -1,138 +1,16 @@
 // Walks over records for a scan, a bounded number per call, each call on a state of the file of its
 // own. Nothing is skipped silently: what cannot be read raises ERR_DAMAGED, with the cursor already
-// behind it, so that the caller may go on.
+// behind it, so that the caller may go on. scan-walk.ts has the block at hand and shows its records.
 
-import { recordCrc } from '../../../shared/record/rfa.js';
-import type { ScanCursor, ScanFilter, ScanVisitor } from '../engine.js';
+import type { ScanCursor } from '../engine.js';
 import { rangeBetween } from '../place.js';
 import { addressBlock, addressSlot, addressToRfa, makeAddress, rfaToAddress } from './address.js';
-import {
-  isBlockIntact,
-  isLarge,
-  isSlotPlausible,
-  slotCount,
-  slotLength,
-  slotStart,
-  storedCrc,
-} from './block-reader.js';
-import { placeRange, type Snapshot } from './environment.js';
+import { placeRange } from './environment.js';
 import { BLOCK_NUMBER_MAX, FIRST_BLOCK, SLOTS_MAX, TABLE_BLOCKS } from './format.js';
 import { damaged, isLmdbError } from './lmdb-error.js';
 import type { Store } from './open-store.js';
-import { badRecord, danglingEntry, readLarge } from './record-reader.js';
-
-/** Records of one block that are checked one by one before the block as a whole is. */
-const CHECKED_SINGLY = 2;
-
-/** What a call of `scan` is given besides its cursor. */
-export interface ScanBounds {
-  readonly visit: ScanVisitor;
-  readonly recordsMax: number;
-  readonly filter: ScanFilter | undefined;
-}
-
-/** One call of `scan`: what it reads with, and the block it has at hand. */
-class Walk {
-  readonly snapshot: Snapshot;
-  readonly #store: Store;
-  readonly #visit: ScanVisitor;
-  readonly #filter: ScanFilter | undefined;
-  readonly #address = { block: 0, slot: 0 };
-  /** A copy of our own, because a visitor may read elsewhere and so overwrite what LMDB gave. */
-  readonly block: Buffer;
-  #blockNumber = 0;
-  /** Whether the block at hand agrees with its checksum; undefined while nobody has asked. */
-  #isIntact: boolean | undefined;
-  /** Records shown of the block at hand. */
-  #shown = 0;
-  #left: number;
-
-  constructor(store: Store, { visit, recordsMax, filter }: ScanBounds) {
-    this.#store = store;
-    this.#filter = filter;
-    this.#visit = visit;
-    this.#left = recordsMax;
-    this.snapshot = store.environment.snapshot();
-    this.block = Buffer.allocUnsafeSlow(store.layout.blockBytes);
-  }
-
-  /** False when enough records were looked at. */
-  takeOne(): boolean {
-    return this.#left-- > 0;
-  }
-
-  /** Takes what LMDB has in its shared buffer for block `number`; false when that is no block. */
-  hold(number: number, bytes: Buffer): boolean {
-    this.#blockNumber = 0;
-    const { blockBytes } = this.#store.layout;
-    if (bytes.length !== blockBytes) return false;
-    this.#store.environment.shared(bytes, blockBytes).copy(this.block);
-    this.#blockNumber = number;
-    this.#isIntact = undefined;
-    this.#shown = 0;
-    return true;
-  }
-
-  /** True when the block agrees with its checksum: then it vouches for all its records. */
-  get isIntact(): boolean {
-    this.#isIntact ??= isBlockIntact(this.block);
-    return this.#isIntact;
-  }
-
-  /**
-   * Whether to trust the next record of this block without a look at its own checksum. One or two
-   * records are checked faster by themselves, the many of a clustered block by that of the block.
-   */
-  get isTrusted(): boolean {
-    return this.#shown++ >= CHECKED_SINGLY && this.isIntact;
-  }
-
-  /** Reads block `number` unless it is at hand; false when there is none. */
-  fetch(number: number): boolean {
-    if (number === this.#blockNumber) return true;
-    const bytes = this.#store.block(number, this.snapshot.options);
-    return bytes !== undefined && this.hold(number, bytes);
-  }
-
-  get slots(): number {
-    return slotCount(this.block);
-  }
-
-  isUsed(slot: number): boolean {
-    return slot < slotCount(this.block) && slotStart(this.block, slot) !== 0;
-  }
-
-  /** Shows the record of a used slot; ERR_DAMAGED when it is bad. What the visitor answers. */
-  show(slot: number, isTrusted: boolean): boolean {
-    const { block } = this;
-    const { overheadBytes } = this.#store.layout;
-    const address = makeAddress(this.#blockNumber, slot);
-    if (!isTrusted && !isSlotPlausible(block, slot, overheadBytes)) {
-      throw badRecord(this.#store, address);
-    }
-    const at = slotStart(block, slot);
-    if (isLarge(block, slot)) return this.#showLarge(address, storedCrc(block, at));
-    const start = at + overheadBytes;
-    const end = at + slotLength(block, slot);
-    if (!isTrusted && recordCrc(block.subarray(start, end)) !== storedCrc(block, at)) {
-      throw badRecord(this.#store, address);
-    }
-    return this.#show(block, start, end, slot);
-  }
-
-  #showLarge(address: number, crc: number): boolean {
-    const record = readLarge(this.#store, address, this.snapshot.options);
-    if (recordCrc(record) !== crc) throw badRecord(this.#store, address);
-    return this.#show(record, 0, record.length, addressSlot(address));
-  }
-
-  #show(bytes: Buffer, start: number, end: number, slot: number): boolean {
-    this.#address.block = this.#blockNumber;
-    this.#address.slot = slot;
-    if (this.#filter?.(bytes, start, end) === false) return true;
-    return this.#visit(bytes, start, end, this.#address);
-  }
-}
+import { danglingEntry } from './record-reader.js';
+import { NO_SLOT, type ScanBounds, Walk } from './scan-walk.js';
 
 /** Records in key order. Clustered records cost one get of their block, not one each. */
 export function scanIndex(
@@ -147,28 +25,25 @@ export function scanIndex(
   const index = store.index(key);
   const walk = new Walk(store, bounds);
   let passed: Buffer | Uint8Array | undefined;
-  let looked = 0;
   try {
     const part = { ...placeRange(range, cursor.direction), ...walk.snapshot.options };
     for (const { key: place, value: address } of index.getRange(part)) {
       if (!walk.takeOne()) return 'more';
       const before = passed;
       passed = place;
-      looked++;
       const slot = addressSlot(address);
       if (!walk.fetch(addressBlock(address)) || !walk.isUsed(slot)) {
         throw danglingEntry(store, key, address);
       }
-      if (walk.show(slot, walk.isTrusted)) continue;
+      if (walk.show(slot)) continue;
       passed = before;
-      looked--;
+      walk.giveBack();
       return 'more';
     }
     return 'end';
   } finally {
-    cursor.looked = (cursor.looked ?? 0) + looked;
     if (passed !== undefined) cursor.from = { prefix: passed, side };
-    walk.snapshot.done();
+    walk.finish(cursor);
   }
 }
 
@@ -181,7 +56,7 @@ export function scanStored(store: Store, cursor: ScanCursor, bounds: ScanBounds)
     const blocks = store.blocksFrom(firstBlock, isReverse, walk.snapshot.options);
     for (const { key: number, value: bytes } of blocks) {
       position.enterBlock(number);
-      if (!walk.hold(number, bytes)) {
+      if (!walk.look(number, bytes)) {
         position.passBlock(number);
         throw damaged(store.layout, `block ${number} is unreadable`);
       }
@@ -196,7 +71,7 @@ export function scanStored(store: Store, cursor: ScanCursor, bounds: ScanBounds)
     return 'end';
   } finally {
     position.save();
-    walk.snapshot.done();
+    walk.finish(cursor);
   }
 }
 
@@ -213,20 +88,13 @@ function blocksEnd(store: Store): number {
 
 /** False when the visitor or the bound says to stop. ERR_DAMAGED behind the last slot of a bad block. */
 function showSlots(store: Store, walk: Walk, position: StoredPosition, number: number): boolean {
-  const isTrusted = walk.isIntact;
   const { first, step } = position.slots(number, walk.slots);
-  for (let slot = first; slot >= 0 && slot < walk.slots; slot += step) {
-    if (!walk.isUsed(slot)) continue;
-    if (!walk.takeOne()) return false;
-    const before = position.last;
-    position.last = makeAddress(number, slot);
-    position.looked++;
-    if (walk.show(slot, isTrusted)) continue;
-    position.last = before;
-    position.looked--;
-    return false;
+  try {
+    if (!walk.showSlots(first, step)) return false;
+  } finally {
+    if (walk.reached !== NO_SLOT) position.last = makeAddress(number, walk.reached);
   }
-  if (isTrusted) return true;
+  if (walk.isSound()) return true;
   position.passBlock(number);
   throw damaged(store.layout, `block ${number} has a bad checksum, records in it may be missing`);
 }
@@ -239,8 +107,6 @@ class StoredPosition {
   #block: number | undefined;
   /** Address of the last record passed. */
   last: number | undefined;
-  /** Records passed in this call. */
-  looked = 0;
 
   constructor(cursor: ScanCursor) {
     this.#cursor = cursor;
@@ -295,7 +161,6 @@ class StoredPosition {
   }
 
   save(): void {
-    this.#cursor.looked = (this.#cursor.looked ?? 0) + this.looked;
     if (this.last !== undefined) this.#cursor.rfa = addressToRfa(this.last);
   }
 }

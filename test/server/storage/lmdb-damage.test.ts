@@ -9,11 +9,18 @@ import {
 import { join } from 'node:path';
 import { open as openLmdb } from 'lmdb';
 import t, { type Test } from 'tap';
-import type { Problem, ScanCursor, StoredFile } from '../../../server/storage/engine.js';
+import type {
+  Problem,
+  ScanCursor,
+  ScanFilter,
+  StoredFile,
+} from '../../../server/storage/engine.js';
 import { encodeDefinition } from '../../../server/storage/lmdb/definition-entry.js';
 import { createLmdbEngine } from '../../../server/storage/lmdb/engine.js';
 import { chooseBlockBytes } from '../../../server/storage/lmdb/layout.js';
+import { ScanProof } from '../../../server/storage/lmdb/scan-proof.js';
 import { isRsyndError } from '../../../shared/base/error.js';
+import { provenBlocksMax } from '../../../shared/base/limits.js';
 import { problemsOf } from '../../conformance/storage.js';
 import {
   idOf,
@@ -63,7 +70,12 @@ const withFile = async (path: string, use: (file: StoredFile) => Promise<void>):
 };
 
 /** All ids a scan gives, and the errors met on the way; goes on behind each. */
-async function scanPastDamage(file: StoredFile, order: number | 'stored', reverse = false) {
+async function scanPastDamage(
+  file: StoredFile,
+  order: number | 'stored',
+  reverse = false,
+  filter?: ScanFilter,
+) {
   const start = { prefix: Buffer.alloc(0), side: 'before' } as const;
   const end = { prefix: Buffer.alloc(0), side: 'after' } as const;
   const cursor: ScanCursor = {
@@ -78,12 +90,12 @@ async function scanPastDamage(file: StoredFile, order: number | 'stored', revers
     ids.push(idOf(bytes.subarray(from, to))) > 0;
   for (let state = 'more'; state === 'more' && errors.length < 1000; ) {
     try {
-      state = await file.scan(cursor, visit, 50);
+      state = await file.scan(cursor, visit, 50, filter);
     } catch (error) {
       errors.push(error);
     }
   }
-  return { ids, errors };
+  return { ids, errors, looked: cursor.looked };
 }
 
 t.test('tells files that are not its own apart', async (t) => {
@@ -160,6 +172,56 @@ t.test('finds and names a record whose bytes changed, and reads all others', asy
     t.equal(await file.fetch(rfa), 'deleted');
     await insertRow(file, { id: '77' });
   });
+});
+
+t.test('says so when a filter would pass a damaged record, at each scan', async (t) => {
+  const path = await fileOf(t, 200);
+  t.ok(spoil(path, '<note 77>', (bytes, at) => bytes.fill('X', at, at + 5)) > 0);
+  await withFile(path, async (file) => {
+    const isNine: ScanFilter = (bytes, start) => bytes[start] === 0x39;
+    const isSeven: ScanFilter = (bytes, start) => bytes[start] === 0x37;
+    for (const order of [0, 'stored', 'stored'] as const) {
+      for (const reverse of [false, true]) {
+        const passed = await scanPastDamage(file, order, reverse, isNine);
+        t.equal(passed.ids.length, 11, `${order}: 9 and 90 to 99`);
+        t.ok(passed.errors.length > 0, 'it might have been one of them');
+        t.ok(passed.errors.every((error) => isRsyndError(error, 'ERR_DAMAGED')));
+        const sought = await scanPastDamage(file, order, reverse, isSeven);
+        t.equal(sought.ids.length, 10, '7 and 70 to 79 without 77');
+        t.ok(sought.errors.length > 0);
+      }
+    }
+  });
+});
+
+t.test('checks a record that a filter wants though its block was proven before', async (t) => {
+  const path = await fileOf(t, 200);
+  await withFile(path, async (file) => {
+    const isSeven: ScanFilter = (bytes, start) => bytes[start] === 0x37;
+    t.equal((await scanPastDamage(file, 'stored', false, isSeven)).errors.length, 0);
+    t.ok(spoil(path, '<note 77>', (bytes, at) => bytes.fill('X', at, at + 5)) > 0);
+    const { ids, errors } = await scanPastDamage(file, 'stored', false, isSeven);
+    t.notOk(ids.includes('77'));
+    t.match(errors[0], { code: 'ERR_DAMAGED' });
+  });
+});
+
+t.test('remembers proven blocks up to a bound and under the checksum they had', async (t) => {
+  const proof = new ScanProof(5000);
+  proof.add(1, 77);
+  proof.add(4999, 88);
+  proof.add(5000, 99);
+  proof.add(provenBlocksMax + 1, 99);
+  t.ok(proof.has(1, 77));
+  t.notOk(proof.has(1, 78), 'the block was written since');
+  t.notOk(proof.has(2, 0), 'nobody proved it');
+  t.ok(proof.has(4999, 88));
+  t.notOk(proof.has(5000, 99), 'past the bound');
+  const usual = new ScanProof();
+  usual.add(provenBlocksMax - 1, 5);
+  usual.add(provenBlocksMax, 6);
+  t.ok(usual.has(provenBlocksMax - 1, 5));
+  t.notOk(usual.has(provenBlocksMax, 6));
 });
 
 t.test('says so when a directory of slots is damaged', async (t) => {
