@@ -2,7 +2,8 @@
 // users.
 
 import { randomBytes } from 'node:crypto';
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { localAuthorityAsUser } from '../server/certificate/authority/authority-file.js';
 import type { Passphrase } from '../server/certificate/import/material.js';
 import { passphraseSource } from '../server/certificate/passphrase.js';
@@ -22,6 +23,16 @@ export const passphraseOf = ({ env, terminal }: Tool, file?: string): Passphrase
 /** Who may read a file: keys are for their owner alone. */
 export type Readers = 'owner' | 'all';
 
+/** Asked before a key is made that would be lost if its file could not be written. ERR_IOFAIL. */
+export function requireWritable(path: string): void {
+  try {
+    accessSync(dirname(path), constants.W_OK);
+  } catch (cause) {
+    throw unwritable(path, codeOf(cause), cause);
+  }
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw unwritable(path, 'EISDIR');
+}
+
 /** Writes a file whole, over an old one too. ERR_IOFAIL. */
 export function writeOut(path: string, content: string | Uint8Array, readers: Readers): void {
   const draft = `${path}.${randomBytes(6).toString('hex')}.new`;
@@ -31,13 +42,15 @@ export function writeOut(path: string, content: string | Uint8Array, readers: Re
     renameSync(draft, path);
   } catch (cause) {
     rmSync(draft, { force: true });
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
-    throw new RsyndError('ERR_IOFAIL', `${path} cannot be written (${code})`, {
-      file: path,
-      cause,
-    });
+    throw unwritable(path, codeOf(cause), cause);
   }
 }
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+
+const unwritable = (path: string, code: string, cause?: unknown): RsyndError =>
+  new RsyndError('ERR_IOFAIL', `${path} cannot be written (${code})`, { file: path, cause });
 
 /** Public text for a file, or for stdout when none is named. */
 export function answerText(

@@ -22,7 +22,7 @@ import { toPem } from '../../server/certificate/request/der.js';
 import { readRequest } from '../../server/certificate/request/read-request.js';
 import { factsOf } from '../../server/certificate/store/facts.js';
 import { RsyndError } from '../../shared/base/error.js';
-import { answerText, openStore, writeOut } from '../certificate-files.js';
+import { answerText, openStore, requireWritable, writeOut } from '../certificate-files.js';
 import { collect, namePartsOf, withNameParts } from '../name-options.js';
 import { tableOf } from '../table.js';
 import type { Tool } from '../tool.js';
@@ -81,7 +81,7 @@ function addIssuing(ca: Command, tool: Tool, authority: () => LocalAuthority): v
   withNameParts(
     withIssueOptions(ca.command('issue <name>').description('issue a certificate'))
       .option('--san <names>', 'dns:HOST,ip:ADDRESS,email:ADDRESS (may be repeated)', collect)
-      .option('--server', 'for a server (the default)')
+      .option('--server', 'for a server (the default); with --client for one that is both')
       .option('--client', 'for a client')
       .option('--user <user>', 'for a client, with this common name'),
   ).action((name: string, options: IssueOptions) => issue(tool, authority(), name, options));
@@ -155,33 +155,47 @@ async function issue(
   name: string,
   options: IssueOptions,
 ): Promise<void> {
-  if (options.client && options.server) throw invalid('--client and --server exclude each other');
-  const isClient = options.client === true || (options.user !== undefined && !options.server);
-  const profile = isClient ? 'client' : 'server';
+  const wantsClient = options.client === true || options.user !== undefined;
+  const isClient = wantsClient && !options.server;
+  const profile = isClient ? 'client' : wantsClient ? 'both' : 'server';
   requireOut(profile, options);
-  const given = namePartsOf({ ...options });
-  const request = await requestOf(options);
-  const isRequested = request.request !== undefined;
-  const names = parseAlternativeNames(options.san ?? (isClient || isRequested ? [] : [name]));
-  refuseNameless(profile, names, request.request?.names);
+  const { request } = await requestOf(options);
+  const subject = subjectOf(name, options, request !== undefined);
+  const names = namesOf(name, options, { isClient, isRequested: request !== undefined });
+  refuseNameless(profile, names ?? request?.names ?? []);
   const made = await authority.issue({
     name,
     profile,
-    subject: { ...given, commonname: options.user ?? given.commonname ?? name },
-    names,
     days: options.days,
     keyChoice: keyChoiceOf(options),
-    ...request,
+    ...(subject && { subject }),
+    ...(names && { names }),
+    ...(request && { request }),
   });
   answerIssued(tool, made, options);
 }
 
-function refuseNameless(
-  profile: string,
-  names: readonly AlternativeName[],
-  requested: readonly AlternativeName[] = [],
-): void {
-  if (profile === 'client' || names.length + requested.length > 0) return;
+/** Undefined: as the request says. What is typed here counts more than what somebody asks for. */
+function subjectOf(name: string, options: IssueOptions, isRequested: boolean) {
+  const given = namePartsOf({ ...options });
+  const isGiven = options.user !== undefined || Object.keys(given).length > 0;
+  if (isRequested && !isGiven) return undefined;
+  return { ...given, commonname: options.user ?? given.commonname ?? name };
+}
+
+/** Undefined: as the request says; but who is made a certain user gets no further names by asking. */
+function namesOf(
+  name: string,
+  { san, user }: IssueOptions,
+  { isClient, isRequested }: { readonly isClient: boolean; readonly isRequested: boolean },
+): AlternativeName[] | undefined {
+  if (san !== undefined) return parseAlternativeNames(san);
+  if (isRequested) return user === undefined ? undefined : [];
+  return parseAlternativeNames(isClient ? [] : [name]);
+}
+
+function refuseNameless(profile: string, names: readonly AlternativeName[]): void {
+  if (profile === 'client' || names.length > 0) return;
   throw invalid('a server certificate without names is trusted by nobody; give --san dns:HOST');
 }
 
@@ -194,6 +208,7 @@ async function requestOf({ csr }: RenewOptions) {
 
 /** The key of a client is nowhere but in the file: without one it would be lost. */
 function requireOut(profile: string | undefined, { csr, out }: RenewOptions): void {
+  if (out !== undefined) requireWritable(out);
   if (profile !== 'client' || csr !== undefined || out !== undefined) return;
   throw invalid('a certificate for a client needs --out FILE for its key, or --csr FILE');
 }
@@ -201,7 +216,9 @@ function requireOut(profile: string | undefined, { csr, out }: RenewOptions): vo
 function answerIssued(tool: Tool, made: IssuedCertificate, { out }: RenewOptions): void {
   const { issued, certificate, chain, key } = made;
   const facts = { ...shownIssued(issued), ...factsOf(certificate) };
-  tool.note(`issued ${issued.name}, serial ${issued.serial}, valid to ${issued.notAfter}`);
+  const who = [issued.subject, ...issued.names].join(', ');
+  tool.note(`issued ${issued.name} to ${who}`);
+  tool.note(`serial ${issued.serial}, valid to ${issued.notAfter}`);
   if (key === undefined || out === undefined) {
     return answerText(tool, String(certificate), facts, out);
   }

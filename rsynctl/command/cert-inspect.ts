@@ -2,12 +2,14 @@
 // store and changes nothing.
 
 import { existsSync } from 'node:fs';
+import { isIP } from 'node:net';
 import type { Command } from 'commander';
 import {
   type InspectedCertificate,
   type Inspection,
   inspect,
 } from '../../server/certificate/import/inspect.js';
+import { checkReadable } from '../../server/certificate/import/judge.js';
 import { readMaterial, readMaterialFile } from '../../server/certificate/import/material.js';
 import { fetchChain } from '../../server/diagnose/tls-probe.js';
 import { RsyndError } from '../../shared/base/error.js';
@@ -33,7 +35,7 @@ async function run(tool: Tool, target: string, options: InspectOptions): Promise
   const [, host, port] = SERVER.exec(target) ?? [];
   const isServer = host !== undefined && !existsSync(target);
   const found = isServer
-    ? inspect(await presented(target, host, Number(port)), [], target, new Date())
+    ? await inspectServer(target, host.replace(/^\[|\]$/g, ''), Number(port))
     : await inspectFile(tool, target, options);
   tool.answer({ target, ...found }, textOf(found));
 }
@@ -52,13 +54,19 @@ async function inspectFile(
   return inspect(certificates, keys, file, new Date());
 }
 
-async function presented(target: string, host: string, port: number) {
-  const bare = host.replace(/^\[|\]$/g, '');
-  const chain = await fetchChain({ host: bare, port }).catch((cause: unknown) => {
+async function inspectServer(target: string, host: string, port: number): Promise<Inspection> {
+  const chain = await fetchChain({ host, port }).catch((cause: unknown) => {
     throw new RsyndError('ERR_NOSERVER', String(cause), { host: target, cause });
   });
-  if (chain.length > 0) return chain;
-  throw new RsyndError('ERR_CLNTERR', 'it answers, but not with TLS', { host: target });
+  const [leaf] = chain;
+  if (leaf === undefined) {
+    throw new RsyndError('ERR_CLNTERR', 'it answers, but not with TLS', { host: target });
+  }
+  checkReadable(chain, target);
+  const found = inspect(chain, [], target, new Date());
+  const fits = isIP(host) === 0 ? leaf.checkHost(host) : leaf.checkIP(host);
+  const unfit = fits === undefined ? [`the certificate is not for the name ${host}`] : [];
+  return { ...found, problems: [...unfit, ...found.problems] };
 }
 
 function textOf({ certificates, keys, problems, notes }: Inspection): string {

@@ -21,6 +21,7 @@ interface RequestOptions {
   readonly name?: string;
   readonly interactive?: boolean;
   readonly ec?: boolean;
+  readonly replace?: boolean;
   readonly out?: string;
 }
 
@@ -35,6 +36,7 @@ export function addRequest(cert: Command, tool: Tool): void {
       .option('--name <name>', 'entry of the store (default: the common name)')
       .option('--interactive', 'ask for every part, with the options as defaults')
       .option('--ec', 'an EC key (P-256) instead of RSA-3072')
+      .option('--replace', 'give up a request of that name that waits for its certificate')
       .addOption(new Option('--out <file>', 'write the request there instead of stdout')),
   ).action((options: RequestOptions) => request(tool, options));
   cert
@@ -64,7 +66,7 @@ async function request(tool: Tool, options: RequestOptions): Promise<void> {
   const names = parseAlternativeNames(options.san ?? (isHost ? [commonname] : []));
   const key = await makeKey(options.ec ? 'ec' : 'rsa');
   const pem = makeRequest(name, names, key);
-  const entry = await store.addRequest(options.name ?? commonname, pem, key);
+  const entry = await store.addRequest(options.name ?? commonname, pem, key, options.replace);
   tool.note(
     `the key is sealed in the store; install what you get: cert install ${shortId(entry.id)} FILE`,
   );

@@ -91,14 +91,14 @@ function addReading(cert: Command, tool: Tool): void {
     });
   cert
     .command('export <id>')
-    .description('the certificate and its chain as PEM; never a private key')
+    .description(
+      'certificate and chain as PEM, or the request that waits for it; never a private key',
+    )
     .option('--out <file>', 'write it there')
     .action((id: string, { out }: { out?: string }) => {
-      const { name, current } = openStore(tool).find(id);
-      if (current === undefined) {
-        throw new RsyndError('ERR_NOENTRY', `${name} has no certificate yet, only a request`);
-      }
-      answerText(tool, current.chain, { name }, out);
+      const { name, current, outstanding } = openStore(tool).find(id);
+      const text = current?.chain ?? outstanding?.request ?? '';
+      answerText(tool, text, { name, isRequest: current === undefined }, out);
     });
 }
 

@@ -47,7 +47,7 @@ async function query(
 ): Promise<void> {
   const asked = queryOf(question, options);
   const timeoutMs = tool.timeoutMs ?? TIMEOUT_MS_DEFAULT;
-  const connect = openOptionsOf(options, tool.env);
+  const connect = openOptionsOf(options, tool.env, filespec);
   await using channel = await open(filespec, { ...connect, timeoutMs });
   const rows = await answerQuery(new RemoteQuery(channel), asked, options, sinkOf(stdout));
   if (rows !== undefined) tool.note(`${rows} ${rows === 1 ? 'row' : 'rows'}`);

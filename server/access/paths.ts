@@ -8,7 +8,7 @@ import { RsyndError } from '../../shared/base/error.js';
 import { fileNameBytesMax, fileNamePartBytesMax } from '../../shared/base/limits.js';
 
 /** Extension of a name written without one, as the field has it. */
-const DEFAULT_EXTENSION = '.ism';
+export const DEFAULT_EXTENSION = '.ism';
 
 /** Turns names into real absolute paths. The file itself need not be there, its directory must. */
 export type PathResolver = (name: string) => string;
@@ -45,7 +45,7 @@ const COMPANION = /(-lock|\.rebuild|\.create-\d+)$/i;
 const TURNS_TEXT_AROUND = /[\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
 
 /** Relative, no way up, nothing hidden, nothing a file system or a terminal could take for more. */
-function isPlainName(name: string): boolean {
+export function isPlainName(name: string): boolean {
   if (name === '' || Buffer.byteLength(name) > fileNameBytesMax || isAbsolute(name)) return false;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (/[\u0000-\u001f\u007f-\u009f\\:]/.test(name)) return false;
@@ -56,7 +56,8 @@ function isPlainName(name: string): boolean {
 const isPlainPart = (part: string): boolean =>
   part !== '' && !part.startsWith('.') && Buffer.byteLength(part) <= fileNamePartBytesMax;
 
-const withExtension = (path: string): string =>
+/** A name or path as files have it on disk: `orders` becomes `orders.ism`. */
+export const withExtension = (path: string): string =>
   extname(path) === '' ? path + DEFAULT_EXTENSION : path;
 
 const isInside = (root: string, path: string): boolean =>

@@ -5,7 +5,7 @@
 //
 //   .rsynd/            0700
 //     <name>           0600   JSON or PEM
-//     .lock            0600   there while somebody changes something; holds his process id
+//     .lock            0600   there while somebody changes something; holds `PID HOST`
 
 import { randomBytes } from 'node:crypto';
 import {
@@ -21,10 +21,12 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { RsyndError } from '../../shared/base/error.js';
 import {
   stateFileBytesMax,
+  stateLockAbandonedMs,
   stateLockPollMs,
   stateLockWaitMs,
   stateWatchMs,
@@ -64,8 +66,7 @@ export class StateDirectory {
     try {
       return decode(JSON.parse(bytes.toString('utf8')));
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw this.#unusable(name, `is not what rsynctl writes (${why})`, cause);
+      throw this.#unusable(name, `is not what rsynctl writes (${reasonOf(cause)})`);
     }
   }
 
@@ -93,7 +94,7 @@ export class StateDirectory {
       renameSync(draft, path);
       syncDirectory(dirname(path));
     } catch (cause) {
-      rmSync(draft, { force: true });
+      removeDraft(draft);
       throw this.#unusable(name, 'cannot be written', cause);
     }
   }
@@ -102,8 +103,15 @@ export class StateDirectory {
     this.write(name, `${JSON.stringify(value, undefined, 1)}\n`);
   }
 
+  /** Durably; fine when there is none. ERR_CONFIG. */
   remove(name: string): void {
-    rmSync(join(this.path, name), { force: true });
+    const path = join(this.path, name);
+    try {
+      rmSync(path);
+      syncDirectory(dirname(path));
+    } catch (cause) {
+      if (!isMissing(cause)) throw this.#unusable(name, 'cannot be removed', cause);
+    }
   }
 
   /**
@@ -161,15 +169,35 @@ export class StateDirectory {
     const deadline = Date.now() + stateLockWaitMs;
     for (;;) {
       try {
-        writeFileSync(path, String(process.pid), { mode: 0o600, flag: 'wx' });
+        writeFileSync(path, `${process.pid} ${hostname()}`, { mode: 0o600, flag: 'wx' });
         return () => rmSync(path, { force: true });
       } catch (cause) {
         if ((cause as NodeJS.ErrnoException).code !== 'EEXIST')
           throw this.#unusable(LOCK, 'cannot be made', cause);
       }
-      if (isAbandoned(path)) rmSync(path, { force: true });
-      else if (Date.now() > deadline) throw this.#busy();
+      if (isAbandoned(path) && this.#breakLock(path)) continue;
+      if (Date.now() > deadline) throw this.#busy();
       else await new Promise((resolve) => setTimeout(resolve, stateLockPollMs));
+    }
+  }
+
+  /**
+   * Removes the lock of a process that died. Two that find it dead at once must not both remove: the later would
+   * remove the new lock of the earlier. So breaking has a lock of its own and looks again under it.
+   */
+  #breakLock(path: string): boolean {
+    const breaking = `${path}.break`;
+    try {
+      if (ageMs(breaking) > stateLockWaitMs) rmSync(breaking, { force: true });
+      writeFileSync(breaking, '', { mode: 0o600, flag: 'wx' });
+    } catch {
+      return false; // somebody else is at it
+    }
+    try {
+      if (isAbandoned(path)) rmSync(path, { force: true });
+      return true;
+    } finally {
+      rmSync(breaking, { force: true });
     }
   }
 
@@ -197,15 +225,41 @@ function markOf(path: string): string {
   }
 }
 
-/** A lock whose process is gone. Its file may be empty for the moment of its making. */
+/**
+ * A lock whose process is gone, or that is far older than any change takes: its holder may have died before it
+ * wrote its number, or have lived in another container, or its number may be another's by now.
+ */
 function isAbandoned(path: string): boolean {
+  if (ageMs(path) > stateLockAbandonedMs) return true;
   try {
-    const holder = Number(readFileSync(path, 'utf8'));
-    if (!(holder > 0)) return false;
-    process.kill(holder, 0);
+    const [pid = '', host = ''] = readFileSync(path, 'utf8').split(' ');
+    if (!(Number(pid) > 0) || host !== hostname()) return false;
+    process.kill(Number(pid), 0);
     return false;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ESRCH';
+  }
+}
+
+/** 0 for a file that is not there, or is of the future. */
+function ageMs(path: string): number {
+  const made = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+  return made === undefined ? 0 : Math.max(0, Date.now() - made);
+}
+
+/** What a JSON parser says quotes the text, which may hold secrets. */
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof SyntaxError))
+    return cause instanceof Error ? cause.message : String(cause);
+  const at = /at position \d+/.exec(cause.message)?.[0];
+  return at === undefined ? 'no JSON' : `no JSON ${at}`;
+}
+
+function removeDraft(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Where it could not be made it cannot be removed; why is being told already.
   }
 }
 

@@ -1,4 +1,4 @@
-// Who may reach which file: names and paths, network file systems, the gate, logins.
+// Who may reach which file: names and paths, network file systems, the gate.
 
 import {
   lstatSync,
@@ -11,7 +11,6 @@ import {
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { createGate, type Route } from '../../../server/access/gate.js';
-import { createLogin } from '../../../server/access/login.js';
 import {
   type FileSystemFacts,
   isOnNetworkFileSystem,
@@ -319,22 +318,3 @@ t.test(
     await ground.close();
   },
 );
-
-t.test('logins: -n takes everybody as the default user, secure mode nobody', async (t) => {
-  t.equal(
-    createLogin({ nonSecure: true, user: 'shop' })({
-      user: 'root',
-      password: 'secret',
-      address: '',
-    }),
-    'shop',
-  );
-  t.equal(createLogin({ nonSecure: true, user: undefined })({ address: '' }), 'anybody');
-  const secure = createLogin({ nonSecure: false, user: 'shop' });
-  for (const password of [undefined, '', 'secret']) {
-    t.equal(
-      codeOf(() => secure({ user: 'shop', password, address: '' })),
-      'ERR_BADUSER',
-    );
-  }
-});
