@@ -5,6 +5,7 @@ export type { ErrorCode } from '../shared/base/error-code.js';
 export type {
   ChannelLock,
   Match,
+  OnLocked,
   OpenMode,
   ReadDirection,
   ReadLock,
@@ -32,6 +33,10 @@ export { defineFile } from '../shared/record/file-definition.js';
 export type { IsamcSpec } from '../shared/record/isamc-spec.js';
 export type { KeyDefinition, KeyOf } from '../shared/record/key.js';
 export type { Grfa, Rfa } from '../shared/record/rfa.js';
+export type { Where } from '../shared/select/builder.js';
+export { and, Condition, not, or } from '../shared/select/condition.js';
+export type { Scalar } from '../shared/select/expression.js';
+export type { Plan } from '../shared/select/query.js';
 export type {
   CallLimits,
   Channel,
@@ -57,3 +62,14 @@ export type {
   PemSource,
   TlsOptions,
 } from './open-options.js';
+export type {
+  Aggregates,
+  AnyWhere,
+  FieldName,
+  Group,
+  LockChoice,
+  Query,
+  Queryable,
+  QueryStats,
+  Sparse,
+} from './select/query.js';

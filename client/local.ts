@@ -3,12 +3,18 @@
 // Nothing is encrypted, because nothing travels; a flagged file opens, and `/encrypt` has nothing to do.
 
 import { RsyndError } from '../shared/base/error.js';
-import type { DataReply, Reply, Request, ScanRequest } from '../shared/protocol/message.js';
+import type {
+  DataReply,
+  Reply,
+  Request,
+  ScanRequest,
+  SelectRequest,
+} from '../shared/protocol/message.js';
 import { startCall } from './connection/call.js';
 import { ChannelNumbers } from './connection/channel-numbers.js';
 import { Exchange, type Transport } from './connection/exchange.js';
-import type { CallOptions, Link, LinkSecurity } from './connection/link.js';
-import { RecordStream } from './connection/record-stream.js';
+import type { CallOptions, Link, LinkSecurity, SelectFrame } from './connection/link.js';
+import { scanStream, selectStream } from './connection/record-stream.js';
 
 /** A session of the engine in this process, as server/embedded.ts makes them. */
 export interface EmbeddedSession {
@@ -56,7 +62,15 @@ export class LocalLink implements Link, Transport {
     channel: number,
     options: CallOptions,
   ): AsyncIterableIterator<DataReply> {
-    return new RecordStream(this.#exchange, this.host, { request, channel }, options);
+    return scanStream(this.#exchange, this.host, { request, channel }, options);
+  }
+
+  select(
+    request: SelectRequest,
+    channel: number,
+    options: CallOptions,
+  ): AsyncIterableIterator<SelectFrame> {
+    return selectStream(this.#exchange, this.host, { request, channel }, options);
   }
 
   send(channel: number, id: number, request: Request): void {

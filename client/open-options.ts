@@ -35,6 +35,18 @@ export interface TlsOptions {
    * one; a self-signed certificate is then fine. Together with `ca` both must hold.
    */
   pin?: string;
+  /**
+   * Asks whether the server's certificate was revoked, by OCSP: the answer the server sends along (stapled)
+   * counts, else the responder at `url` is asked. `hard`: without a good answer there is no connection.
+   * `soft`: only a bad answer refuses it. Costs a round trip to the responder for each connection.
+   * @default 'off'
+   */
+  ocsp?: 'off' | 'soft' | 'hard' | { mode: 'soft' | 'hard'; url?: string };
+  /**
+   * Revocation lists (PEM, DER, or a path): one for every authority of the server's chain, each current, or
+   * there is no connection. @default none
+   */
+  crl?: PemSource | PemSource[];
 }
 
 /** How to reach a server. */
@@ -105,7 +117,8 @@ const CONNECT_FIELDS = [
   'signal',
 ];
 const OPEN_FIELDS = [...CONNECT_FIELDS, 'mode', 'share', 'lock', 'definition'];
-const TLS_FIELDS = ['ca', 'servername', 'cert', 'key', 'passphrase', 'pin'];
+const TLS_FIELDS = ['ca', 'servername', 'cert', 'key', 'passphrase', 'pin', 'ocsp', 'crl'];
+const OCSP_MODES: readonly unknown[] = ['off', 'soft', 'hard'];
 const OPTION_WORDS = '/encrypt and /scl=0 … /scl=4';
 const MODES: readonly OpenMode[] = ['input', 'update', 'output', 'append'];
 const SHARES: readonly ShareMode[] = ['exclusive', 'read', 'all'];
@@ -239,7 +252,22 @@ function checkedTls(tls: TlsOptions | undefined): TlsOptions {
   if ((tls.cert === undefined) !== (tls.key === undefined)) {
     throw invalid('tls.cert and tls.key go together, one of them is missing');
   }
+  checkOcsp(tls.ocsp);
   return tls;
+}
+
+function checkOcsp(ocsp: TlsOptions['ocsp']): void {
+  if (ocsp === undefined) return;
+  const isObject = typeof ocsp === 'object' && ocsp !== null;
+  const { mode, url } = isObject ? ocsp : { mode: ocsp, url: undefined };
+  if (isObject) refuseUnknown(ocsp, ['mode', 'url'], 'option of tls.ocsp');
+  if (!OCSP_MODES.includes(mode)) {
+    throw invalid("tls.ocsp is 'off', 'soft', 'hard' or { mode, url }");
+  }
+  const isUrl = typeof url === 'string' && /^https?:[/][/][^/]/.test(url) && URL.canParse(url);
+  if (url !== undefined && !isUrl) {
+    throw invalid('tls.ocsp.url is the address of a responder, http://HOST[:PORT]/');
+  }
 }
 
 function refuseUnknown(options: object, known: readonly string[], what: string): void {

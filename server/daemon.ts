@@ -1,39 +1,49 @@
 // The daemon: the one place that constructs. Starts everything in the order it depends on each other,
 // stops it in the reverse order, and tells the log what happened.
 //
-//   start: engine, locks ▸ certificate ▸ listener ▸ clock           stop: the same from the right
+//   start: engine, locks ▸ certificate, trust ▸ listener ▸ clock    stop: the same from the right
 
 import { RsyndError } from '../shared/base/error.js';
 import { drainDeadlineMs } from '../shared/base/limits.js';
 import { encodeReply } from '../shared/protocol/codec.js';
 import { FrameWriter } from '../shared/protocol/frame-writer.js';
+import { printable } from '../shared/tls/certificate-text.js';
 import { minProtocolOf, resolveLevel } from '../shared/tls/policy.js';
 import { loadNonceSource } from '../shared/tls/random-state.js';
-import { createGate, type Gate } from './access/gate.js';
-import { createLogin } from './access/login.js';
+import { Access } from './access/access.js';
+import type { Gate } from './access/gate.js';
 import { pathsBelow } from './access/paths.js';
 import { resolveCertificateFile } from './certificate/certificate-file.js';
 import { CertificateHolder } from './certificate/certificate-holder.js';
 import { passphraseSource } from './certificate/passphrase.js';
+import { expelUntrusted, type ReviewedSession } from './certificate/trust/review-sessions.js';
+import { TrustKeeper } from './certificate/trust/trust-keeper.js';
+import { trustSettingsOf } from './certificate/trust/trust-settings.js';
+import { watchFiles } from './certificate/trust/watch-files.js';
 import type { DaemonOptions } from './config/daemon-options.js';
 import { createUniqueClock } from './isam/autokey.js';
 import type { LockManager } from './lock/lock-manager.js';
 import type { NetConnection } from './net/arrival.js';
 import { Listener } from './net/listener.js';
+import { certificateRefusalText, type Refusal, refusalHint } from './net/refusal.js';
 import {
   CONNECTION_TIMES,
   type ConnectionTimes,
   SessionConnection,
 } from './net/session-connection.js';
 import { describeError, type Log } from './observe/log.js';
+import { RefusalFile } from './observe/refusal-file.js';
 import { createRefusalLog } from './observe/refusal-log.js';
 import { errorReply } from './operation/error-reply.js';
 import type { Services } from './operation/open.js';
 import { Session, type SessionOutput } from './session/session.js';
+import { StateDirectory } from './state/state-directory.js';
 import type { StorageEngine } from './storage/engine.js';
 
 /** How often connections look at the clock. */
 const tickMs = 1000;
+/** Every so many looks open sessions are judged again: certificates end, responders change their mind. */
+const ticksPerReview = 60;
 
 /** What a daemon is made of beyond its options; tests bring their own engine and times. */
 export interface DaemonParts {
@@ -41,7 +51,7 @@ export interface DaemonParts {
   readonly locks: LockManager;
   readonly log: Log;
   readonly software: string;
-  /** @default createGate() */
+  /** @default the gate of the users in the data directory */
   readonly gate?: Gate;
   /** @default CONNECTION_TIMES */
   readonly times?: ConnectionTimes;
@@ -54,35 +64,53 @@ export class Daemon {
   readonly #parts: DaemonParts;
   readonly #services: Services;
   readonly #connections = new Set<SessionConnection>();
+  readonly #arrivals = new WeakMap<SessionConnection, NetConnection>();
   readonly #paths;
-  readonly #authenticate;
+  readonly #state: StateDirectory;
+  readonly #access: Access;
   #certificate: CertificateHolder | undefined;
+  #trust: TrustKeeper | undefined;
+  #level;
+  #ticks = 0;
   #listener: Listener | undefined;
   #clock: NodeJS.Timeout | undefined;
+  #watch: { stop(): void } | undefined;
+  #fileWatch: { stop(): void } | undefined;
   #sessions = 0;
   #stopping: Promise<void> | undefined;
 
   private constructor(options: DaemonOptions, parts: DaemonParts) {
     this.#options = options;
     this.#parts = parts;
+    this.#level = options.scl;
     this.#paths = pathsBelow(options.data);
-    this.#authenticate = createLogin(options);
-    const { engine, locks, gate = createGate() } = parts;
+    this.#state = new StateDirectory(options.data);
+    this.#access = this.#openAccess();
+    const { engine, locks, gate = this.#access.gate } = parts;
     this.#services = { engine, locks, gate, clock: createUniqueClock() };
   }
 
   /** ERR_TLSCONF, ERR_CONFIG, or why the port cannot be had. Nothing is left open then. */
   static async start(options: DaemonOptions, parts: DaemonParts): Promise<Daemon> {
     const daemon = new Daemon(options, parts);
+    daemon.#warn(daemon.#access.warnings);
     await daemon.#openCertificate();
     await daemon.#listen();
+    daemon.#watch = daemon.#state.watch(() => daemon.#stateChanged());
+    daemon.#fileWatch = watchFiles(
+      () => daemon.#trust?.files ?? [],
+      () => daemon.#trustChanged(),
+    );
+    daemon.#stateChanged(); // what changed between the first look and the watch
     daemon.#clock = setInterval(() => daemon.#tick(), tickMs);
     return daemon;
   }
 
   /** Checks all that `start` would use, and starts nothing. */
   static async check(options: DaemonOptions, parts: DaemonParts): Promise<void> {
-    await new Daemon(options, parts).#openCertificate();
+    const daemon = new Daemon(options, parts);
+    daemon.#warn(daemon.#access.warnings);
+    await daemon.#openCertificate();
   }
 
   /** The line that says connections are accepted; scripts wait for it, it stays as it is. */
@@ -101,8 +129,9 @@ export class Daemon {
   }
 
   /**
-   * Takes certificate, level and log level of `options` into use for later connections; sessions go on
-   * as they are. What cannot be used changes nothing. Never rejects: the log says what came of it.
+   * Takes certificate, level, trust and log level of `options` into use for later connections; sessions that
+   * still qualify go on as they are. What cannot be used changes nothing. Never rejects: the log says what
+   * came of it.
    */
   async reload(options: DaemonOptions = this.#options): Promise<void> {
     const { log } = this.#parts;
@@ -110,18 +139,67 @@ export class Daemon {
     for (const name of RESTART_OPTIONS) {
       if (options[name] !== this.#options[name]) log.warn(`${name} changes at the next start only`);
     }
+    this.#stateChanged();
     if (this.#certificate === undefined) return log.info('reloaded: there is no certificate');
+    this.#reloadTrust(options);
     try {
       const file = resolveCertificateFile(options.cert, this.#environment);
       const level = options.scl;
       const { leaf, notAfter, warnings } = await this.#certificate.reload({ file, level });
-      this.#listener?.setCertificate(this.#certificate.contextOptions);
+      this.#level = level;
       log.info({ serial: leaf.serialNumber, notAfter, scl: level }, 'certificate reloaded');
       for (const warning of warnings) log.warn(warning);
     } catch (error) {
       log.error(describeError(error), 'certificate not reloaded, the one in use stays');
     }
+    this.#renewContext();
+    this.#trust?.forgetAnswers();
+    await this.#reviewTrust();
   }
+
+  /** True when other certificates of clients count than before. */
+  #reloadTrust(options?: DaemonOptions): boolean {
+    const { log } = this.#parts;
+    try {
+      const settings = options === undefined ? undefined : trustSettingsOf(options);
+      const isNew = this.#trust?.reload(settings) ?? false;
+      if (isNew) log.info({ clientAuth: this.#trust?.settings.clientAuth }, 'trust reloaded');
+      this.#warn(this.#trust?.newWarnings() ?? []);
+      return isNew;
+    } catch (error) {
+      log.error(describeError(error), 'trust not reloaded, what was trusted stays');
+      return false;
+    }
+  }
+
+  /** A revocation list, an authority or the store changed. */
+  #trustChanged(): void {
+    if (!this.#reloadTrust()) return;
+    this.#renewContext();
+    void this.#reviewTrust();
+  }
+
+  /** New handshakes go by what counts now. */
+  #renewContext(): void {
+    if (this.#contextOptions !== undefined) this.#listener?.setCertificate(this.#contextOptions);
+  }
+
+  get #contextOptions() {
+    const base = this.#certificate?.contextOptions;
+    return base === undefined ? undefined : (this.#trust?.contextOptions(base) ?? base);
+  }
+
+  /** Ends the sessions whose certificate or protocol does not qualify any more. */
+  #reviewTrust(): Promise<void> {
+    const rules = { keeper: this.#trust, level: this.#level, host: this.#options.host };
+    return expelUntrusted([...this.#connections].map(this.#reviewed), rules);
+  }
+
+  readonly #reviewed = (connection: SessionConnection): ReviewedSession => ({
+    protocol: this.#arrivals.get(connection)?.protocol,
+    chain: this.#arrivals.get(connection)?.chain ?? [],
+    expel: (error) => connection.expel(error),
+  });
 
   /** Lets sessions finish what they do, within a deadline, and frees everything. Idempotent. */
   stop(): Promise<void> {
@@ -136,6 +214,8 @@ export class Daemon {
     for (const connection of this.#connections) connection.end('server stopping');
     await Promise.all([...this.#connections].map(({ session }) => session.close()));
     clearInterval(this.#clock);
+    this.#watch?.stop();
+    this.#fileWatch?.stop();
     this.#listener?.terminate();
     await this.#parts.locks.close();
     await this.#parts.engine.close();
@@ -150,6 +230,37 @@ export class Daemon {
     while (isBusy() && Date.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
+  }
+
+  #openAccess(): Access {
+    const { log } = this.#parts;
+    return new Access({
+      state: this.#state,
+      root: this.#options.data,
+      rules: this.#options,
+      onRefused: createRefusalLog(log, Date.now, undefined, 'login refused'),
+      onError: (error, what) => log.error(describeError(error), what),
+    });
+  }
+
+  #warn(warnings: readonly string[]): void {
+    for (const warning of warnings) this.#parts.log.warn(warning);
+  }
+
+  /** Somebody ran rsynctl: what is in the state directory counts from now on, for open sessions too. */
+  #stateChanged(): void {
+    this.#trustChanged();
+    if (!this.#access.reload()) return;
+    this.#parts.log.info('users reloaded');
+    for (const connection of this.#connections) this.#review(connection);
+  }
+
+  /** Ends a session whose user is gone, or lost a right that it uses. */
+  #review(connection: SessionConnection): void {
+    const { user, openFiles: files, identity } = connection.session;
+    if (user === undefined) return;
+    const refusal = this.#access.refusalOf({ user, files, identity });
+    if (refusal !== undefined) connection.expel(refusal);
   }
 
   get #environment(): NodeJS.ProcessEnv {
@@ -169,6 +280,9 @@ export class Daemon {
       }),
       level: scl,
     });
+    const settings = trustSettingsOf(this.#options);
+    this.#trust = new TrustKeeper({ settings, state: this.#state, env: environment });
+    this.#warn(this.#trust.newWarnings());
     for (const warning of this.#certificate.certificate.warnings) this.#parts.log.warn(warning);
     if (resolveLevel(scl) < 3) {
       const now = `${minProtocolOf(scl)} and newer are served`;
@@ -178,21 +292,26 @@ export class Daemon {
 
   async #listen(): Promise<void> {
     const { host, port } = this.#options;
-    const contextOptions = this.#certificate?.contextOptions;
+    const { log } = this.#parts;
+    const contextOptions = this.#contextOptions;
+    const refusals = new RefusalFile(this.#state);
     this.#listener = await Listener.open({
       host,
       port,
       ...(contextOptions === undefined ? {} : { contextOptions }),
-      refusePlain: () => farewell('ERR_CLNTERR', NEEDS_ENCRYPTION, host),
-      refuseBusy: () => farewell('ERR_SRVRLIMIT', 'it has as many connections as it takes', host),
+      ...(this.#trust === undefined ? {} : { certificates: this.#trust }),
+      refusePlain: (id) => farewell('ERR_CLNTERR', `${NEEDS_ENCRYPTION}; ${refusalHint(id)}`, host),
+      refuseBusy: (id) => farewell('ERR_SRVRLIMIT', `${IS_FULL}; ${refusalHint(id)}`, host),
+      refuseCertificate: (refusal) =>
+        farewell('ERR_CLNTERR', certificateRefusalText(refusal), host),
       onConnection: (connection) => this.#serve(connection),
-      onRefused: createRefusalLog(this.#parts.log),
-      onAcceptError: (error) => this.#parts.log.error(describeError(error), 'cannot accept'),
+      onRefused: createRefusalLog<Refusal>(log, Date.now, (refusal) => refusals.append(refusal)),
+      onAcceptError: (error) => log.error(describeError(error), 'cannot accept'),
     }).catch((cause: NodeJS.ErrnoException) => {
       throw cannotListen(cause, host, port);
     });
     const { address } = this.#listener;
-    this.#parts.log.info({ ...address, scl: this.#options.scl }, 'accepting connections');
+    log.info({ ...address, scl: this.#options.scl }, 'accepting connections');
   }
 
   #serve(arrived: NetConnection): void {
@@ -210,8 +329,16 @@ export class Daemon {
       },
     });
     this.#connections.add(connection);
-    const { encrypted, protocol, cipher } = arrived;
-    log.info({ session: id, peer, encrypted, protocol, cipher }, 'session started');
+    this.#arrivals.set(connection, arrived);
+    const { encrypted, protocol, cipher, identity } = arrived;
+    const certificate = identity && {
+      subject: printable(identity.subject),
+      fingerprint: identity.fingerprint,
+    };
+    log.info({ session: id, peer, encrypted, protocol, cipher, certificate }, 'session started');
+    // Its certificate was judged a moment ago, but the level may have changed during the handshake.
+    const rules = { keeper: undefined, level: this.#level, host: this.#options.host };
+    void expelUntrusted([this.#reviewed(connection)], rules);
   }
 
   #makeSession(id: number, peer: string, arrived: NetConnection, output: SessionOutput): Session {
@@ -224,8 +351,8 @@ export class Daemon {
         owner: { id, label: `${user}@${peer}` },
         paths: this.#paths,
       }),
-      authenticate: this.#authenticate,
-      peer: { address: arrived.peer.address },
+      authenticate: this.#access.authenticate,
+      peer: { address: arrived.peer.address, identity: arrived.identity },
       output,
       onUnexpected: (error) => log.error({ session: id, ...describeError(error) }, 'unexpected'),
       software,
@@ -235,11 +362,17 @@ export class Daemon {
 
   #tick(): void {
     for (const connection of this.#connections) connection.tick();
+    this.#ticks++;
+    if (this.#ticks % ticksPerReview !== 0) return;
+    this.#warn(this.#trust?.newWarnings() ?? []);
+    void this.#reviewTrust();
   }
 }
 
 /** Options that a running daemon cannot change. */
 const RESTART_OPTIONS = ['host', 'port', 'data', 'encrypt', 'nonSecure', 'user'] as const;
+
+const IS_FULL = 'it has as many connections as it takes';
 
 const NEEDS_ENCRYPTION =
   'this server takes encrypted connections only; open with /encrypt (encrypt: true) or rsynds://';

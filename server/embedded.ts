@@ -31,7 +31,7 @@ export class EmbeddedServer {
 
   createSession(user: string = localUser()): EmbeddedSession {
     const owner = { id: ++this.#sessions, label: `${user}@local` };
-    const replies = new Map<number, (reply: Reply) => void>();
+    const replies = new Map<number, Asked>();
     const session = new Session({
       services: this.#services,
       askerOf: (name) => ({
@@ -53,7 +53,9 @@ export class EmbeddedServer {
     session.admit(user);
     return {
       handle: (channel, id, request, reply) => {
-        if (request.verb !== 'credit' && request.verb !== 'cancel') replies.set(id, reply);
+        if (request.verb !== 'credit' && request.verb !== 'cancel') {
+          replies.set(id, { reply, isSelect: request.verb === 'select' });
+        }
         session.handle(request, channel, id);
       },
       close: () => session.close(),
@@ -71,12 +73,21 @@ export function createEmbeddedSession(): EmbeddedSession {
   return shared.createSession();
 }
 
-/** `data` comes more than once; every other reply is the last of its request. */
-function deliver(replies: Map<number, (reply: Reply) => void>, reply: Reply, id: number): void {
-  const take = replies.get(id);
-  if (reply.verb !== 'data') replies.delete(id);
-  take?.(reply);
+/** A request that is not fully answered yet. */
+interface Asked {
+  readonly reply: (reply: Reply) => void;
+  readonly isSelect: boolean;
 }
+
+function deliver(replies: Map<number, Asked>, reply: Reply, id: number): void {
+  const asked = replies.get(id);
+  if (asked !== undefined && isLast(reply, asked.isSelect)) replies.delete(id);
+  asked?.reply(reply);
+}
+
+/** Data and rows come more than once, and so do the records of a select. */
+const isLast = ({ verb }: Reply, isSelect: boolean): boolean =>
+  verb !== 'data' && verb !== 'rows' && !(verb === 'record' && isSelect);
 
 const localUser = (): string => process.env.USER ?? process.env.USERNAME ?? 'local';
 

@@ -51,8 +51,36 @@ function commandLine(): Command {
     .option('--check', 'validate everything, print what would run, exit')
     .option('--log-level <level>', 'trace debug info warn error fatal silent (default info)')
     .option('--log-file <file>', 'JSON lines (default $RSYNDLOG, else stderr)')
+    .option(
+      '--client-auth <word>',
+      'certificates of clients: none, optional, required (default none)',
+    )
+    .option('--client-ca <file>', 'PEM of their authorities, besides those of rsynctl cert')
+    .option(
+      '--client-depth <n>',
+      "certificates allowed above a client's, root included (default 4)",
+    )
+    .option(
+      '--crl <file>',
+      'revocation list, PEM or DER; one for each authority (repeatable)',
+      collect,
+    )
+    .option(
+      '--crl-policy <word>',
+      'authority without a current list: open, closed (default closed)',
+    )
+    .option('--ocsp <word>', 'ask an OCSP responder: off, soft, hard (default off)')
+    .option('--ocsp-url <url>', 'its address')
+    .option('--ocsp-issuer <file>', 'PEM of a certificate that may sign its answers')
+    .option('--ocsp-follow', 'ask whom the certificate names when there is no --ocsp-url')
+    .option(
+      '--ocsp-nonce <word>',
+      'answers without nonce: require, accept (default require if hard)',
+    )
     .addOption(new Option('--json', 'errors as JSON on stderr'));
 }
+
+const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
 
 async function main(): Promise<void> {
   const program = throwUsageErrors(commandLine());

@@ -4,6 +4,7 @@
 import type { Match, ReadDirection, ReadLock } from '../../shared/protocol/message.js';
 import type { KeyOf } from '../../shared/record/key.js';
 import type { Grfa, Rfa } from '../../shared/record/rfa.js';
+import type { AnyWhere, Query } from '../select/query.js';
 
 /** Budget and way out of one call, where it differs from those the channel was opened with. */
 export interface CallLimits {
@@ -96,6 +97,11 @@ export interface Channel<R = Buffer> extends AsyncIterable<R>, AsyncDisposable {
     records: Iterable<R> | AsyncIterable<R>,
     options?: CallLimits,
   ): Promise<{ stored: number }>;
+  /**
+   * A question about the records, answered by the server: only what matches travels. Moves no position and
+   * takes no locks, unless told to. ERR_INVOPER for a condition the file does not allow.
+   */
+  select(where?: AnyWhere<R>): Query<R>;
   /** The record read or found last; undefined after a miss or a delete. */
   readonly current: CurrentRecord | undefined;
   /** Facts about the channel; `length` cuts text. See getfa(). */

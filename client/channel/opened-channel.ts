@@ -17,6 +17,9 @@ import { makeGrfa, type Rfa, splitAddress } from '../../shared/record/rfa.js';
 import type { CallOptions } from '../connection/link.js';
 import type { Lease } from '../connection/link-pool.js';
 import type { ResolvedOpen } from '../open-options.js';
+import { ChannelQuery } from '../select/channel-query.js';
+import type { AnyWhere, Query } from '../select/query.js';
+import type { QuerySource } from '../select/query-source.js';
 import { checkOptions, NO_OPTIONS } from './call-options.js';
 import { expected, isPlace, type ReplyOf, rfaText, waitOf } from './call-values.js';
 import type {
@@ -72,6 +75,11 @@ export class OpenedChannel<R> implements Channel<R> {
     this.#parts = parts;
     const { timeoutMs, signal, name } = parts;
     this.#usualLimits = { timeoutMs, signal, file: name };
+  }
+
+  /** The file as it is; for programs that print its records. */
+  get spec(): FileSpec {
+    return this.#parts.spec;
   }
 
   get current(): CurrentRecord | undefined {
@@ -160,6 +168,12 @@ export class OpenedChannel<R> implements Channel<R> {
       send: async (batch): Promise<StoredManyReply> =>
         expected('storedMany', await this.#ask({ verb: 'storeMany', records: batch }, options)),
     });
+  }
+
+  select(where?: AnyWhere<R>): Query<R> {
+    this.#requireOpen();
+    const all = new ChannelQuery<R>(this.#querySource(), { query: {} });
+    return where === undefined ? all : all.where(where);
   }
 
   async getfa(option: string, length?: number): Promise<number | string> {
@@ -255,6 +269,29 @@ export class OpenedChannel<R> implements Channel<R> {
       // The link is gone, and the lock with it.
     });
   };
+
+  #querySource(): QuerySource<R> {
+    const { lease, number, name, spec, definition, shape, open } = this.#parts;
+    return {
+      link: lease.link,
+      number,
+      name,
+      spec,
+      definition,
+      shape,
+      canLock: open.mode === 'update' && open.lock === 'auto',
+      limits: this.#usualLimits,
+      requireOpen: () => this.#requireOpen(),
+      arrive: ({ rfa, crc, locked }) => {
+        this.#current = { rfa, crc, locked };
+      },
+      leave: (rfa) => {
+        const current = this.#current;
+        if (current === undefined || !current.rfa.equals(rfa)) return;
+        if (!this.#manual.has(rfaText(rfa))) current.locked = false;
+      },
+    };
+  }
 
   /** Most calls bring no limits of their own and share one object. */
   #limits({ timeoutMs, signal }: CallLimits): CallOptions {

@@ -56,7 +56,7 @@ export function typedShape<R>(definition: FileSpec, file: FileSpec, name: string
 
 /** Decodes a record of `file`; errors name it by its address, or by its number in an iteration. */
 export function decodeRecord<R>(
-  shape: RecordShape<R>,
+  shape: Pick<RecordShape<R>, 'decode'>,
   bytes: Uint8Array,
   file: string,
   record: Rfa | number,

@@ -9,7 +9,12 @@ import { failAndExit, throwUsageErrors } from '../../shared/cli/fail.js';
 import { singleDashLong } from '../../shared/cli/single-dash.js';
 import type { Channel } from '../channel/channel.js';
 import { open } from '../open.js';
-import type { OpenOptions, TlsOptions } from '../open-options.js';
+import type { OpenOptions } from '../open-options.js';
+import {
+  addConnectionOptions,
+  type ConnectionOptions,
+  openOptionsOf,
+} from './connection-options.js';
 
 /** What is asked when nothing is named. */
 const USUAL_KEYWORDS = ['SLE', 'SLC', 'NETCRYPT'];
@@ -23,33 +28,17 @@ Keywords:
 
 Exit: 0 done, 1 failed, 2 bad usage, 3 not found, 4 in use, 5 not allowed, 6 TLS or trust, 7 timed out`;
 
-interface CommandLine {
-  readonly encrypt?: true;
-  readonly scl?: string;
-  readonly ca?: string;
-  readonly pin?: string;
-  readonly servername?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly user?: string;
+interface CommandLine extends ConnectionOptions {
   readonly timeout?: string;
   readonly json?: true;
 }
 
 function commandLine(): Command {
-  const program = new Command('getfa')
+  const program = addConnectionOptions(new Command('getfa'))
     .description('Asks the channel of one file whether, and with what, it is encrypted.')
     .version(ownVersion())
     .argument('<filespec>', 'FILE@HOST[:PORT], rsynds://[USER@]HOST[:PORT]/FILE, or a path')
     .argument('[keywords...]', 'what to ask (default SLE SLC NETCRYPT)')
-    .option('--encrypt', 'TLS or failure')
-    .option('--scl <n>', 'lowest protocol taken: 0-4 (default 0, which is 3)')
-    .option('--ca <file>', 'certificate authorities to trust (default: the platform, $RSYND_CA)')
-    .option('--pin <pin>', 'sha256/<base64> of the only public key to trust')
-    .option('--servername <name>', 'name the certificate must be for (default: the host)')
-    .option('--cert <file>', 'our own certificate, for servers that ask for one')
-    .option('--key <file>', 'private key of --cert')
-    .option('--user <user>', "who logs in (default: the server's default user)")
     .option('--timeout <ms>', 'milliseconds for everything (default 10000)')
     .option('--json', 'answers as JSON on stdout, errors as JSON on stderr')
     .addHelpText('after', HELP);
@@ -61,22 +50,10 @@ function ownVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-function openOptions(given: CommandLine): OpenOptions {
-  const { encrypt, scl, user, timeout } = given;
-  const tls: TlsOptions = {};
-  for (const name of ['ca', 'pin', 'servername', 'cert', 'key'] as const) {
-    const value = given[name];
-    if (value !== undefined) tls[name] = value;
-  }
-  return {
-    tls,
-    ...(encrypt === undefined ? {} : { encrypt }),
-    // As text, so that what is no level is refused by those who know the levels.
-    ...(scl === undefined ? {} : { options: `/scl=${scl}` }),
-    ...(user === undefined ? {} : { user }),
-    ...(timeout === undefined ? {} : { timeoutMs: Number(timeout) }),
-  };
-}
+const openOptions = (given: CommandLine, filespec: string): OpenOptions => ({
+  ...openOptionsOf(given, process.env, filespec),
+  ...(given.timeout === undefined ? {} : { timeoutMs: Number(given.timeout) }),
+});
 
 async function answers(channel: Channel, keywords: readonly string[]) {
   const found: [string, number | string][] = [];
@@ -113,7 +90,7 @@ async function main(): Promise<void> {
   const [filespec = '', ...keywords] = program.args;
   refuseSlashOptions(keywords);
   const given = program.opts<CommandLine>();
-  await using channel = await open(filespec, openOptions(given)).catch((error) => {
+  await using channel = await open(filespec, openOptions(given, filespec)).catch((error) => {
     throw explainNotFound(error, filespec);
   });
   const found = await answers(channel, keywords.length === 0 ? USUAL_KEYWORDS : keywords);

@@ -8,6 +8,9 @@ import type { CallOptions } from './link.js';
 /** Verbs after which, unanswered, the caller cannot know whether something was changed. */
 const CHANGING: ReadonlySet<string> = new Set(['create', 'store', 'storeMany', 'write', 'delete']);
 
+const isChanging = (request: Request): boolean =>
+  CHANGING.has(request.verb) || (request.verb === 'select' && request.action === 'delete');
+
 /** Sends `request` and resolves with its reply; error replies reject. */
 export function startCall(
   exchange: Exchange,
@@ -121,7 +124,7 @@ class Call implements Waiter {
   }
 
   #doubt(): string {
-    return CHANGING.has(this.request.verb) ? '; it may have been carried out, read to see' : '';
+    return isChanging(this.request) ? '; it may have been carried out, read to see' : '';
   }
 
   #errorOf(reply: ErrorReply): RsyndError {

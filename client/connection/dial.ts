@@ -19,17 +19,20 @@ import { tcpKeepAliveMs } from '../../shared/base/limits.js';
 import { describeCipher } from '../../shared/tls/cipher-description.js';
 import type { ServerAddress } from '../filespec.js';
 import type { ResolvedConnect } from '../open-options.js';
+import { withKnownServer } from './known-servers.js';
 import type { LinkSecurity } from './link.js';
+import type { ShownByServer } from './revocation.js';
 import {
   classifyTlsFailure,
   encryptionRequired,
+  revokedError,
   securityError,
   type TlsFailure,
   tlsError,
   unreachable,
   wrongPin,
 } from './security-error.js';
-import { isPinned, loadTrust, pinOf, pinText, type Trust } from './trust.js';
+import { isPinned, loadTrust, pinOf, pinText, type RevocationRules, type Trust } from './trust.js';
 
 /** A socket ready for the preamble. */
 export interface Dialled {
@@ -47,9 +50,10 @@ export const IN_CLEAR: LinkSecurity = { sle: 0, slc: '' };
 /** Rejects with ERR_BADHOST, ERR_NOSERVER, ERR_CLNTERR, ERR_NETPROB, or the reason of `signal`. */
 export async function dial(
   server: ServerAddress,
-  options: ResolvedConnect,
+  given: ResolvedConnect,
   signal: AbortSignal,
 ): Promise<Dialled> {
+  const options = withKnownServer(given, server, process.env);
   if (options.encryption === 'none') {
     return dialPlain(server, signal, (cause) => encryptionRequired(server, cause));
   }
@@ -84,13 +88,16 @@ async function dialTls(
 ): Promise<Dialled | FailedHandshake> {
   const raw = await openSocket(server, signal);
   const socket = connectTls(handshakeOptions(server, trust, raw));
+  const stapled = keepStapled(socket);
   const failed = await handshake(socket, raw, signal);
   if (failed !== undefined) return failed;
   try {
     checkPin(server, trust, socket);
+    await refuseRevoked(server, trust.revocation, { socket, stapled: stapled() }, signal);
     return { socket, security: describeSecurity(socket), encryptionRequired: undefined };
   } catch (error) {
     socket.destroy();
+    if (signal.aborted) throw signal.reason;
     throw isRsyndError(error) ? error : securityError(server, 'its certificate is unusable', error);
   }
 }
@@ -105,6 +112,7 @@ function handshakeOptions(server: ServerAddress, trust: Trust, socket: Socket): 
     ...(isIP(ascii) === 0 ? { servername: ascii } : {}),
     checkServerIdentity: (_, certificate) => checkServerIdentity(ascii, certificate),
     rejectUnauthorized: trust.needsChain,
+    ...(trust.revocation?.ocsp === undefined ? {} : { requestOCSP: true }),
   };
 }
 
@@ -143,6 +151,38 @@ function checkPin(server: ServerAddress, trust: Trust, socket: TLSSocket): void 
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) throw securityError(server, 'the server showed no certificate');
   if (!isPinned(certificate, trust.pin)) throw wrongPin(server, pinText(pinOf(certificate)));
+}
+
+/** The OCSP answer the server sends along, if it does; known once the handshake is done. */
+function keepStapled(socket: TLSSocket): () => Buffer | undefined {
+  let answer: Buffer | undefined;
+  socket.on('OCSPResponse', (response: Buffer | null) => {
+    answer = response ?? undefined;
+  });
+  return () => answer;
+}
+
+/** Looks up whether the server's certificate was revoked; loads what that takes only where it is asked for. */
+async function refuseRevoked(
+  server: ServerAddress,
+  rules: RevocationRules | undefined,
+  shown: ShownByServer,
+  signal: AbortSignal,
+): Promise<void> {
+  if (rules === undefined) return;
+  const { findRevoked } = await import('./revocation.js');
+  const finding = await untilAborted(findRevoked(shown, rules), signal);
+  if (finding !== undefined) throw revokedError(server, finding);
+}
+
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    const settled = (): void => signal.removeEventListener('abort', onAbort);
+    work.finally(settled).then(resolve, reject);
+  });
 }
 
 function describeSecurity(socket: TLSSocket): LinkSecurity {

@@ -1,7 +1,16 @@
 // What a channel needs of the way to its file: ask, stream, and know what protects the way. There are two,
 // a socket (remote-link.ts) and the same process (../local.ts); both keep their books in exchange.ts.
 
-import type { DataReply, Reply, Request, ScanRequest } from '../../shared/protocol/message.js';
+import type {
+  DataReply,
+  RecordReply,
+  Reply,
+  Request,
+  RowsReply,
+  ScanRequest,
+  SelectedReply,
+  SelectRequest,
+} from '../../shared/protocol/message.js';
 
 /** What GETFA answers about a channel. */
 export interface LinkSecurity {
@@ -21,6 +30,9 @@ export interface CallOptions {
   readonly onLate?: ((reply: Reply) => void) | undefined;
 }
 
+/** What a select brings; `selected` is the last. */
+export type SelectFrame = DataReply | RowsReply | RecordReply | SelectedReply;
+
 export interface Link {
   /** Host as the caller named it; empty for files of this machine. */
   readonly host: string;
@@ -39,6 +51,15 @@ export interface Link {
     channel: number,
     options: CallOptions,
   ): AsyncIterableIterator<DataReply>;
+  /**
+   * As `stream`, for a query whose action is `read`. A locking one brings a record whenever the next
+   * frame is asked for, and never ahead of that. Its `waitMs` comes on top of each wait.
+   */
+  select(
+    request: SelectRequest,
+    channel: number,
+    options: CallOptions,
+  ): AsyncIterableIterator<SelectFrame>;
   /** Idempotent. What is unanswered rejects with ERR_NOOPEN. */
   close(): Promise<void>;
 }

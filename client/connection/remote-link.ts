@@ -12,7 +12,13 @@ import { closeTimeoutMs, frameBytesMax, outputQueueBytesMax } from '../../shared
 import { decodeReply, encodeRequest } from '../../shared/protocol/codec.js';
 import { FrameReader } from '../../shared/protocol/frame-reader.js';
 import { FrameWriter } from '../../shared/protocol/frame-writer.js';
-import type { DataReply, Reply, Request, ScanRequest } from '../../shared/protocol/message.js';
+import type {
+  DataReply,
+  Reply,
+  Request,
+  ScanRequest,
+  SelectRequest,
+} from '../../shared/protocol/message.js';
 import { PREAMBLE, PROTOCOL_VERSION } from '../../shared/protocol/version.js';
 import type { ServerAddress } from '../filespec.js';
 import type { ResolvedConnect } from '../open-options.js';
@@ -22,8 +28,8 @@ import type { Deadline } from './deadline.js';
 import { type Dialled, dial } from './dial.js';
 import { Exchange, type Transport } from './exchange.js';
 import { Heartbeat } from './heartbeat.js';
-import type { CallOptions, Link, LinkSecurity } from './link.js';
-import { RecordStream } from './record-stream.js';
+import type { CallOptions, Link, LinkSecurity, SelectFrame } from './link.js';
+import { scanStream, selectStream } from './record-stream.js';
 import { securityError } from './security-error.js';
 
 /** How this client names itself to the server's log. */
@@ -132,7 +138,15 @@ class RemoteLink implements Link, Transport {
     channel: number,
     options: CallOptions,
   ): AsyncIterableIterator<DataReply> {
-    return new RecordStream(this.#exchange, this.host, { request, channel }, options);
+    return scanStream(this.#exchange, this.host, { request, channel }, options);
+  }
+
+  select(
+    request: SelectRequest,
+    channel: number,
+    options: CallOptions,
+  ): AsyncIterableIterator<SelectFrame> {
+    return selectStream(this.#exchange, this.host, { request, channel }, options);
   }
 
   send(channel: number, id: number, request: Request): void {

@@ -2,7 +2,9 @@
 // and which option on which side fixes it. Called by dial.ts only; it sees errors, never sockets' data.
 
 import { errorFromWire, RsyndError } from '../../shared/base/error.js';
+import type { RevocationFinding } from '../../shared/tls/crl-check.js';
 import { minProtocolOf } from '../../shared/tls/policy.js';
+import { verifyCode } from '../../shared/tls/verify-code.js';
 import type { ServerAddress } from '../filespec.js';
 import type { ComplianceLevel } from '../open-options.js';
 
@@ -92,11 +94,20 @@ export function tlsError(
   }
 }
 
+/** The server's certificate was revoked, or it could not be found out that it was not. */
+export function revokedError(server: ServerAddress, finding: RevocationFinding): RsyndError {
+  const { code, detail } = finding;
+  const { reason = 'the certificate is not accepted', advice = '' } = verifyCode(code) ?? {};
+  const what = detail === '' ? reason : `${reason}: ${detail}`;
+  const cause = Object.assign(new Error(reason), { code });
+  return securityError(server, `${at(server)} is not trusted: ${what} (${code}); ${advice}`, cause);
+}
+
 /** The server wants encryption and this side was told not to use it. */
 export const encryptionRequired = (server: ServerAddress, cause: unknown): RsyndError =>
   securityError(
     server,
-    `${at(server)} accepts encrypted connections only; open with encrypt: true (/encrypt)`,
+    `${at(server)} accepts encrypted connections only; open with encrypt: true (/encrypt)${refusalIn(cause)}`,
     cause,
   );
 
@@ -132,6 +143,13 @@ export function unreachable(server: ServerAddress, cause: NodeJS.ErrnoException)
         details,
       );
   }
+}
+
+/** The id under which the server keeps its refusal, for the administrator there. */
+function refusalIn(cause: unknown): string {
+  const id =
+    cause instanceof Error ? /refusal ([2-9A-Z]{8})\b/.exec(cause.message)?.[1] : undefined;
+  return id === undefined ? '' : ` (refusal ${id}: rsynctl explain ${id} on the server)`;
 }
 
 const trustReason = (cause: Error): string => {

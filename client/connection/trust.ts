@@ -1,12 +1,20 @@
 // Whom a connection trusts and how it shows who it is: reads what `tls` of the options names, says what is
 // wrong with it before anything is sent, and compares pins. Trust is judged by node:tls alone.
 
-import { createHash, timingSafeEqual, X509Certificate } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  type KeyObject,
+  timingSafeEqual,
+  X509Certificate,
+} from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import * as tls from 'node:tls';
 import { RsyndError } from '../../shared/base/error.js';
 import { definitionFileBytesMax } from '../../shared/base/limits.js';
-import { splitPem } from '../../shared/tls/pem.js';
+import { nameText, validityOf } from '../../shared/tls/certificate-text.js';
+import type { RevocationList } from '../../shared/tls/crl.js';
+import { isEncryptedKey, splitPem } from '../../shared/tls/pem.js';
 import { policyFor } from '../../shared/tls/policy.js';
 import { loadNonceSource } from '../../shared/tls/random-state.js';
 import type { ComplianceLevel, PemSource, TlsOptions } from '../open-options.js';
@@ -23,6 +31,16 @@ export interface Trust {
   readonly needsChain: boolean;
   /** Name the certificate must be for, when not that of the host. */
   readonly servername: string | undefined;
+  /** What is looked up about the server's certificate after the handshake; undefined: nothing. */
+  readonly revocation: RevocationRules | undefined;
+}
+
+/** How to find out whether the server's certificate was revoked. */
+export interface RevocationRules {
+  readonly ocsp: { readonly mode: 'soft' | 'hard'; readonly url: string | undefined } | undefined;
+  readonly lists: readonly RevocationList[] | undefined;
+  /** Authorities named by the options: they may be issuers that the server does not send. */
+  readonly authorities: readonly string[];
 }
 
 /**
@@ -43,6 +61,7 @@ export async function loadTrust(
     pin,
     needsChain: pin === undefined || options.ca !== undefined,
     servername: options.servername,
+    revocation: await loadRevocation(options, ca),
   };
 }
 
@@ -102,7 +121,9 @@ async function loadAuthorities(
   if (ca !== undefined) {
     const sources = Array.isArray(ca) ? ca : [ca];
     if (sources.length === 0) throw unusable('tls.ca is an empty list, so nobody would be trusted');
-    return (await Promise.all(sources.map((source) => loadCertificates(source, 'tls.ca')))).flat();
+    const loaded = await Promise.all(sources.map((source) => loadCertificates(source, 'tls.ca')));
+    checkAuthorities(loaded.flat());
+    return loaded.flat();
   }
   const own = env.RSYND_CA;
   if (own === undefined || own === '') return undefined;
@@ -125,13 +146,71 @@ async function platformAuthorities(
 /** node:tls passes silently over what is no PEM: a path given for a text would mean "trust nobody". */
 async function loadCertificates(source: PemSource, option: string): Promise<string[]> {
   const text = await loadPem(source, option);
-  const { certificates } = splitPem(text);
-  if (certificates.length === 0) throw unusable(`${option} holds no certificate in PEM form`);
+  const { certificates, privateKeys } = splitPem(text);
+  if (certificates.length === 0) throw unusable(`${option} ${whatInstead(text, privateKeys)}`);
   for (const [index, certificate] of certificates.entries()) {
     refuseDamaged(certificate, `${option}: certificate ${index + 1}`);
   }
   return [...certificates];
 }
+
+function whatInstead(text: string, privateKeys: readonly string[]): string {
+  if (privateKeys.length > 0) return 'holds a private key and no certificate; keys are for tls.key';
+  const label = /-----BEGIN ([A-Z0-9 ]{1,40})-----/.exec(text)?.[1];
+  if (label === undefined) return 'holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)';
+  return `holds no certificate in PEM form, but: ${label}`;
+}
+
+/** What the handshake would refuse with less to say: nobody in the list can be the top of a chain. */
+function checkAuthorities(pems: readonly string[]): void {
+  const certificates = pems.map((pem) => new X509Certificate(pem));
+  // By name alone: a server's own self-signed certificate may be what is trusted, and is no authority.
+  const roots = certificates.filter(({ subject, issuer }) => subject === issuer);
+  const [first] = certificates;
+  if (roots.length === 0 && first !== undefined) {
+    const top = certificates.at(-1) ?? first;
+    throw unusable(
+      `tls.ca holds no root: ${nameText(top.subject)} was issued by ${nameText(top.issuer)}; give the ` +
+        'certificate of that authority, at the top of the chain',
+    );
+  }
+  const ends = roots.map((root) => validityOf(root).to);
+  const last = Math.max(...ends);
+  if (last < Date.now()) {
+    const which = roots.map(({ subject }) => nameText(subject)).join(' and ');
+    const when = new Date(last).toISOString();
+    throw unusable(`tls.ca: ${which} expired at ${when}; get the new certificate of the authority`);
+  }
+}
+
+async function loadRevocation(
+  options: TlsOptions,
+  authorities: readonly string[] = [],
+): Promise<RevocationRules | undefined> {
+  const { ocsp = 'off', crl } = options;
+  const { mode, url } = typeof ocsp === 'object' ? ocsp : { mode: ocsp, url: undefined };
+  if (mode === 'off' && crl === undefined) return undefined;
+  return {
+    ocsp: mode === 'off' ? undefined : { mode, url },
+    lists: crl === undefined ? undefined : await loadLists(crl),
+    authorities,
+  };
+}
+
+async function loadLists(crl: PemSource | PemSource[]): Promise<RevocationList[]> {
+  const sources = Array.isArray(crl) ? crl : [crl];
+  if (sources.length === 0) throw unusable('tls.crl is an empty list; leave it out instead');
+  // Loaded here and not above: who looks nothing up needs no ASN.1.
+  const { readRevocationLists } = await import('../../shared/tls/crl.js');
+  const read = async (source: PemSource): Promise<RevocationList[]> => {
+    const name = isPath(source) ? source : 'given as tls.crl';
+    return readRevocationLists(Buffer.from(await loadPem(source, 'tls.crl'), 'latin1'), name);
+  };
+  return (await Promise.all(sources.map(read))).flat();
+}
+
+const isPath = (source: PemSource): source is string =>
+  typeof source === 'string' && !source.includes('-----BEGIN ');
 
 function refuseDamaged(certificate: string, what: string): void {
   try {
@@ -147,7 +226,41 @@ async function loadIdentity(options: TlsOptions): Promise<Identity | undefined> 
   const { privateKeys } = splitPem(await loadPem(options.key, 'tls.key'));
   const [key] = privateKeys;
   if (key === undefined) throw unusable('tls.key holds no private key in PEM form');
+  checkIdentity(certificates, key, options.passphrase);
   return { cert: certificates.join(''), key, passphrase: options.passphrase };
+}
+
+/** What the server would refuse, said before it is asked. */
+function checkIdentity(
+  [first = '']: readonly string[],
+  key: string,
+  passphrase: string | undefined,
+): void {
+  const certificate = new X509Certificate(first);
+  const who = `the certificate of tls.cert, ${nameText(certificate.subject)},`;
+  const { from, to } = validityOf(certificate);
+  if (to < Date.now()) {
+    throw unusable(`${who} expired at ${new Date(to).toISOString()}; have a new one issued`);
+  }
+  if (from > Date.now()) {
+    const when = new Date(from).toISOString();
+    throw unusable(`${who} is not valid before ${when}; compare the clock of this machine`);
+  }
+  if (!certificate.checkPrivateKey(readKey(key, passphrase))) {
+    throw unusable(`${who} does not belong to tls.key; give the key it was requested with`);
+  }
+}
+
+function readKey(key: string, passphrase: string | undefined): KeyObject {
+  if (isEncryptedKey(key) && passphrase === undefined) {
+    throw unusable('tls.key is encrypted and its passphrase is missing; give tls.passphrase');
+  }
+  try {
+    return createPrivateKey(passphrase === undefined ? { key } : { key, passphrase });
+  } catch (cause) {
+    const why = isEncryptedKey(key) ? 'its passphrase is wrong (tls.passphrase)' : 'it is damaged';
+    throw unusable(`tls.key cannot be read: ${why}`, cause);
+  }
 }
 
 /** Text of a PEM source. The source is named in messages only when it is a path. */

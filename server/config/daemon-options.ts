@@ -5,15 +5,22 @@ import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import { RsyndError } from '../../shared/base/error.js';
-import { definitionFileBytesMax, userNameBytesMax } from '../../shared/base/limits.js';
+import {
+  certificateDepthDefault,
+  certificateDepthMax,
+  definitionFileBytesMax,
+  userNameBytesMax,
+} from '../../shared/base/limits.js';
+import { isResponderUrl } from '../../shared/tls/ocsp-exchange.js';
 import { isSecurityLevel, type SecurityLevel } from '../../shared/tls/policy.js';
+import { CLIENT_AUTH_WORDS, type TrustSettings } from '../certificate/trust/trust-settings.js';
 import { LOG_LEVELS, type LogLevel } from '../observe/log.js';
 
 export const DEFAULT_PORT = 2330;
 const DEFAULT_DATA = 'rsynd-data';
 
 /** A daemon's settings, complete and checked. Names are those of the long options. */
-export interface DaemonOptions {
+export interface DaemonOptions extends TrustSettings {
   /** 0 picks a free one. */
   readonly port: number;
   /** Address to listen on. */
@@ -51,6 +58,16 @@ export interface RawOptions {
   readonly store?: unknown;
   readonly logLevel?: unknown;
   readonly logFile?: unknown;
+  readonly clientAuth?: unknown;
+  readonly clientCa?: unknown;
+  readonly clientDepth?: unknown;
+  readonly crl?: unknown;
+  readonly crlPolicy?: unknown;
+  readonly ocsp?: unknown;
+  readonly ocspUrl?: unknown;
+  readonly ocspIssuer?: unknown;
+  readonly ocspFollow?: unknown;
+  readonly ocspNonce?: unknown;
 }
 
 /** Keys of the TOML file, each the long name of an option. */
@@ -69,6 +86,16 @@ const TOML_KEYS: Readonly<Record<string, keyof RawOptions>> = {
   store: 'store',
   'log-level': 'logLevel',
   'log-file': 'logFile',
+  'client-auth': 'clientAuth',
+  'client-ca': 'clientCa',
+  'client-depth': 'clientDepth',
+  crl: 'crl',
+  'crl-policy': 'crlPolicy',
+  ocsp: 'ocsp',
+  'ocsp-url': 'ocspUrl',
+  'ocsp-issuer': 'ocspIssuer',
+  'ocsp-follow': 'ocspFollow',
+  'ocsp-nonce': 'ocspNonce',
 };
 
 /** Reads a configuration file. ERR_CONFIG with line and column, or naming the unknown key. */
@@ -119,9 +146,56 @@ export function resolveOptions(
     store: 'lmdb:',
     logLevel: logLevel(raw.logLevel ?? 'info'),
     logFile: optionalText('log-file', raw.logFile ?? environment.RSYNDLOG),
+    ...trustSettings(raw),
   };
   checkTogether(options, platform);
   return options;
+}
+
+/** What the options say of certificates of clients. */
+function trustSettings(raw: RawOptions): TrustSettings {
+  const crl = raw.crl === undefined ? [] : paths('crl', raw.crl);
+  const ocsp = oneOf('ocsp', ['off', 'soft', 'hard'], raw.ocsp ?? 'off');
+  return {
+    clientAuth: oneOf('client-auth', CLIENT_AUTH_WORDS, raw.clientAuth ?? 'none'),
+    clientCa: optionalText('client-ca', raw.clientCa),
+    clientDepth: whole(
+      'client-depth',
+      raw.clientDepth ?? certificateDepthDefault,
+      1,
+      certificateDepthMax,
+    ),
+    crl,
+    crlPolicy: oneOf(
+      'crl-policy',
+      ['open', 'closed'],
+      raw.crlPolicy ?? (crl.length > 0 ? 'closed' : 'open'),
+    ),
+    ocsp,
+    ocspUrl: optionalText('ocsp-url', raw.ocspUrl),
+    ocspIssuer: optionalText('ocsp-issuer', raw.ocspIssuer),
+    ocspFollow: bool('ocsp-follow', raw.ocspFollow ?? false),
+    ocspNonce: oneOf(
+      'ocsp-nonce',
+      ['require', 'accept'],
+      raw.ocspNonce ?? (ocsp === 'hard' ? 'require' : 'accept'),
+    ),
+  };
+}
+
+function checkTrust(options: TrustSettings & { readonly encrypt: boolean }): void {
+  const { clientAuth, ocsp, ocspUrl, ocspFollow, encrypt } = options;
+  if (clientAuth !== 'none' && !encrypt) {
+    throw bad(`--client-auth ${clientAuth} needs -encrypt: certificates are shown in TLS only`);
+  }
+  if (ocspUrl !== undefined && !isResponderUrl(ocspUrl)) {
+    throw bad('--ocsp-url is the address of a responder, http://HOST[:PORT]/');
+  }
+  if (ocsp !== 'off' && ocspUrl === undefined && !ocspFollow) {
+    throw bad(
+      `--ocsp ${ocsp} needs --ocsp-url URL, or --ocsp-follow to ask whom certificates name`,
+    );
+  }
 }
 
 /** What an administrator should know before relying on such a daemon; nothing here is an error. */
@@ -130,8 +204,11 @@ export function warningsOf(options: DaemonOptions): string[] {
   if (!options.encrypt && (options.scl !== 0 || options.cert !== undefined)) {
     warnings.push('-scl and -cert do nothing without -encrypt: every session is in clear');
   }
-  if (!options.nonSecure) {
-    warnings.push('secure mode has no users yet: every login is refused; start with -n -u USER');
+  const { clientAuth, clientCa, crl, ocsp } = options;
+  if (clientAuth === 'none' && (clientCa !== undefined || crl.length > 0 || ocsp !== 'off')) {
+    warnings.push(
+      '--client-ca, --crl and --ocsp do nothing without --client-auth optional or required',
+    );
   }
   return warnings;
 }
@@ -153,6 +230,7 @@ function refuseWhatIsNotHere(raw: RawOptions): void {
 }
 
 function checkTogether(options: DaemonOptions, platform: NodeJS.Platform): void {
+  checkTrust(options);
   if (options.nonSecure && options.encrypt && platform === 'win32') {
     throw bad('-n with -encrypt is not supported on Windows; use secure mode there');
   }
@@ -201,6 +279,16 @@ function text(name: string, value: unknown): string {
 
 const optionalText = (name: string, value: unknown): string | undefined =>
   value === undefined ? undefined : text(name, value);
+
+/** A list, or one alone, of files. */
+const paths = (name: string, value: unknown): string[] =>
+  (Array.isArray(value) ? value : [value]).map((each) => resolve(text(name, each)));
+
+function oneOf<T extends string>(name: string, words: readonly T[], value: unknown): T {
+  const found = words.find((word) => word === value);
+  if (found !== undefined) return found;
+  throw bad(`${name} is one of ${words.join(', ')}, not ${JSON.stringify(value)}`);
+}
 
 function bool(name: string, value: unknown): boolean {
   if (typeof value === 'boolean') return value;

@@ -5,12 +5,19 @@
 //     silent ──┼─ 0x16, encrypted server ─▶ ClientHello whole ─▶ shaking ─▶ admitted
 //              └─ wrong kind of client, deadline, eviction, error ────▶ refused
 //
+// Where clients are asked for a certificate it is judged between the handshake and the first byte read; the
+// connection stays pending until then, and counts as such.
+//
 // It owns the socket, its deadline and its listeners until then, and afterwards nothing: whoever is
 // admitted must not drag a handshake behind it. Node's own handshakeTimeout is not used, because it
 // reports and leaves the socket open.
 
+import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
+import type { PeerIdentity } from '../access/peer-identity.js';
+import type { Verdict } from '../certificate/trust/trust-keeper.js';
+import { newRefusalId } from '../observe/refusal-id.js';
 import { ClientHelloReader, HANDSHAKE_RECORD, type OfferedTls } from './client-hello.js';
 import type { Pending } from './pending-table.js';
 import {
@@ -20,6 +27,7 @@ import {
   type Peer,
   type Refusal,
   type RefusalCode,
+  type RefusalReason,
 } from './refusal.js';
 
 /** A connection ready to be served. Bytes wait in `socket` until somebody listens for 'data'. */
@@ -31,6 +39,17 @@ export interface NetConnection {
   readonly protocol?: string;
   /** OpenSSL's name of the negotiated cipher; only with TLS. */
   readonly cipher?: string;
+  /** Whom its certificate says it is; only when one was asked for, shown and found good. */
+  readonly identity?: PeerIdentity;
+  /** That certificate and those above it, to judge them again. */
+  readonly chain?: readonly X509Certificate[];
+}
+
+/** Judges certificates of clients: the trust keeper. */
+export interface CertificateJudge {
+  /** Are clients asked for a certificate? */
+  readonly asks: boolean;
+  judge(socket: TLSSocket): Promise<Verdict>;
 }
 
 /** What an arrival asks of its listener. */
@@ -39,7 +58,9 @@ export interface ArrivalHost {
   readonly clientHelloBytesMax: number;
   /** The context of new handshakes; undefined on a server without encryption. */
   secureContext(): SecureContext | undefined;
-  refusePlain(): Buffer;
+  readonly certificates: CertificateJudge | undefined;
+  refusePlain(refusalId: string): Buffer;
+  refuseCertificate(refusal: Refusal): Buffer;
   /** The ClientHello is whole. */
   promote(arrival: Arrival): void;
   /** No longer pending, however it ended. */
@@ -94,8 +115,8 @@ export class Arrival implements Pending {
     const progress = this.#hello.push(chunk);
     if (progress === 'whole') this.#offered = this.#hello.offered();
     const secureContext = this.#host.secureContext();
-    if (secureContext === undefined) this.#refuse('TLS_ON_PLAIN', handshakeFailureAlert());
-    else if (progress === 'too large') this.#refuse('HELLO_TOO_LARGE', handshakeFailureAlert());
+    if (secureContext === undefined) this.#refuse('TLS_ON_PLAIN', handshakeFailureAlert);
+    else if (progress === 'too large') this.#refuse('HELLO_TOO_LARGE', handshakeFailureAlert);
     else if (progress !== 'more') this.#shakeHands(secureContext);
   };
 
@@ -109,7 +130,7 @@ export class Arrival implements Pending {
 
   #meetPlainClient(chunk: Buffer): void {
     if (this.#host.secureContext() !== undefined) {
-      this.#refuse('PLAIN_ON_ENCRYPTED', this.#host.refusePlain());
+      this.#refuse('PLAIN_ON_ENCRYPTED', (id) => this.#host.refusePlain(id));
       return;
     }
     this.#settle();
@@ -128,7 +149,10 @@ export class Arrival implements Pending {
     this.#socket.pause();
     // The library starts with what the socket has in its buffer.
     this.#socket.unshift(this.#hello.bytes);
-    const secured = new TLSSocket(this.#socket, { isServer: true, secureContext });
+    const asks = this.#host.certificates?.asks ?? false;
+    // Never refused by the library itself: it would only cut the connection, without a reason on either end.
+    const asked = asks ? { requestCert: true, rejectUnauthorized: false } : {};
+    const secured = new TLSSocket(this.#socket, { isServer: true, secureContext, ...asked });
     const onError = (error: Error): void => {
       this.#settle();
       secured.destroy();
@@ -137,11 +161,29 @@ export class Arrival implements Pending {
     secured.once('error', onError).on('error', ignoreError);
     secured.once('secure', () => {
       secured.off('error', onError);
-      if (!this.#isSettled) this.#admitSecured(secured);
+      if (this.#isSettled) return;
+      // Asked now, because the answer may have changed during the handshake.
+      if (this.#host.certificates?.asks) void this.#judge(secured);
+      else this.#admitSecured(secured);
     });
   }
 
-  #admitSecured(secured: TLSSocket): void {
+  /** Nothing is read meanwhile; who leaves, or waits past the deadline, is settled by the time this ends. */
+  async #judge(secured: TLSSocket): Promise<void> {
+    const verdict = await this.#host.certificates?.judge(secured);
+    if (this.#isSettled || verdict === undefined) return;
+    if (verdict.isGood) {
+      const { identity, chain } = verdict;
+      this.#admitSecured(secured, { chain, ...(identity !== undefined && { identity }) });
+      return;
+    }
+    this.#settle();
+    const refusal = this.#makeRefusal(verdict.finding);
+    this.#host.bidFarewell(secured, this.#host.refuseCertificate(refusal));
+    this.#host.report(refusal);
+  }
+
+  #admitSecured(secured: TLSSocket, proved: Pick<NetConnection, 'identity' | 'chain'> = {}): void {
     this.#settle();
     this.#host.admit({
       socket: secured,
@@ -149,13 +191,15 @@ export class Arrival implements Pending {
       encrypted: true,
       protocol: secured.getProtocol() ?? '',
       cipher: secured.getCipher().name,
+      ...proved,
     });
   }
 
-  #refuse(code: RefusalCode, lastWords: Buffer): void {
+  #refuse(code: RefusalCode, lastWords: (refusalId: string) => Buffer): void {
     this.#settle();
-    this.#host.bidFarewell(this.#socket, lastWords);
-    this.#report(ownReason(code));
+    const refusal = this.#makeRefusal(ownReason(code));
+    this.#host.bidFarewell(this.#socket, lastWords(refusal.id));
+    this.#host.report(refusal);
   }
 
   #drop(code: RefusalCode): void {
@@ -163,9 +207,14 @@ export class Arrival implements Pending {
     this.#report(ownReason(code));
   }
 
-  #report(why: Pick<Refusal, 'code' | 'reason' | 'advice'>): void {
+  #report(why: RefusalReason): void {
+    this.#host.report(this.#makeRefusal(why));
+  }
+
+  #makeRefusal(why: RefusalReason): Refusal {
     const offered = this.#offered;
-    this.#host.report({ peer: this.peer, ...why, ...(offered !== undefined && { offered }) });
+    const id = newRefusalId();
+    return { id, peer: this.peer, ...why, ...(offered !== undefined && { offered }) };
   }
 
   #settle(): void {

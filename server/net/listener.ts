@@ -5,7 +5,14 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import * as limits from '../../shared/base/limits.js';
-import { Arrival, type ArrivalHost, ignoreError, type NetConnection } from './arrival.js';
+import { newRefusalId } from '../observe/refusal-id.js';
+import {
+  Arrival,
+  type ArrivalHost,
+  type CertificateJudge,
+  ignoreError,
+  type NetConnection,
+} from './arrival.js';
 import { Farewells } from './farewells.js';
 import { PendingTable } from './pending-table.js';
 import { ownReason, type Peer, type Refusal } from './refusal.js';
@@ -34,10 +41,14 @@ export interface ListenerOptions {
    */
   readonly contextOptions?: SecureContextOptions;
   readonly limits?: Partial<ListenerLimits>;
+  /** Judges certificates of clients. @default none is asked for */
+  readonly certificates?: CertificateJudge;
   /** The one frame for a client without encryption on an encrypted port. */
-  refusePlain(): Buffer;
+  refusePlain(refusalId: string): Buffer;
+  /** The one frame for a client whose certificate is refused, sent through TLS. @default none */
+  refuseCertificate?(refusal: Refusal): Buffer;
   /** The one frame for a client past `connectionsMax`, sent through TLS where there is TLS. */
-  refuseBusy(): Buffer;
+  refuseBusy(refusalId: string): Buffer;
   /** Attach 'data' in the same turn, or later and then call `socket.resume()`. */
   onConnection(connection: NetConnection): void;
   onRefused(refusal: Refusal): void;
@@ -156,7 +167,9 @@ export class Listener {
       handshakeTimeoutMs: this.#limits.handshakeTimeoutMs,
       clientHelloBytesMax: this.#limits.clientHelloBytesMax,
       secureContext: () => this.#secureContext,
-      refusePlain: () => this.#options.refusePlain(),
+      certificates: this.#options.certificates,
+      refusePlain: (id) => this.#options.refusePlain(id),
+      refuseCertificate: (refusal) => this.#options.refuseCertificate?.(refusal) ?? Buffer.alloc(0),
       promote: (arrival) => this.#pending.promote(arrival),
       settle: (arrival) => this.#pending.remove(arrival),
       admit: (connection) => this.#admit(connection),
@@ -169,8 +182,9 @@ export class Listener {
   #admit(connection: NetConnection): void {
     const { socket, peer } = connection;
     if (this.#served.size >= this.#limits.connectionsMax) {
-      this.#farewells.say(socket, this.#options.refuseBusy());
-      this.#options.onRefused({ peer, ...ownReason('CONNECTION_LIMIT') });
+      const id = newRefusalId();
+      this.#farewells.say(socket, this.#options.refuseBusy(id));
+      this.#options.onRefused({ id, peer, ...ownReason('CONNECTION_LIMIT') });
       return;
     }
     this.#served.add(socket);

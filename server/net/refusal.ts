@@ -1,6 +1,7 @@
 // What the log says about a connection that was not served: who, why, and what to do about it. Data for
 // the listener; the daemon turns it into a log line.
 
+import type { RefusedCertificate } from '../certificate/trust/judge-chain.js';
 import type { OfferedTls } from './client-hello.js';
 
 /** The other end of a connection. */
@@ -11,6 +12,8 @@ export interface Peer {
 
 /** A connection that was refused, or left before it could be served. */
 export interface Refusal {
+  /** Eight characters under which log, client and `rsynctl explain` speak of it. */
+  readonly id: string;
   readonly peer: Peer;
   /** The TLS library's code (`ERR_SSL_UNSUPPORTED_PROTOCOL`), or one of `RefusalCode`. */
   readonly code: string;
@@ -20,7 +23,12 @@ export interface Refusal {
   readonly offered?: OfferedTls;
   /** What to do, on which side. */
   readonly advice: string;
+  /** The certificate that was refused. */
+  readonly certificate?: RefusedCertificate;
 }
+
+/** The part of a refusal that says why. */
+export type RefusalReason = Pick<Refusal, 'code' | 'reason' | 'advice' | 'certificate'>;
 
 const CLIENT_DISTRUSTS =
   'the client does not trust this certificate: give it the authority (--ca, tls.ca) and connect by a ' +
@@ -73,18 +81,40 @@ const ADVICE: readonly (readonly [code: RegExp, advice: string])[] = [
   [/^ECONN|^EPIPE/, OWN_REASONS.HANDSHAKE_ABANDONED[1]],
 ];
 
+/** What a client is told of its refused certificate, in the error it gets. */
+export function certificateRefusalText({ id, code, reason, advice, certificate }: Refusal): string {
+  const which =
+    certificate === undefined
+      ? ''
+      : `; certificate ${certificate.id}, ${certificate.subject}, depth ${certificate.depth}`;
+  return `the server refuses this client: ${reason} (${code})${which}; ${advice}; ${refusalHint(id)}`;
+}
+
+/** Where more is to be had about a refusal. */
+export const refusalHint = (id: string): string =>
+  `refusal ${id}, for the administrator: rsynctl explain ${id}`;
+
 /** Reason and advice for a code of our own. */
-export function ownReason(code: RefusalCode): Pick<Refusal, 'code' | 'reason' | 'advice'> {
+export function ownReason(code: RefusalCode): RefusalReason {
   const [reason, advice] = OWN_REASONS[code];
   return { code, reason, advice };
 }
 
+/** Reason and advice by code alone, undefined for codes that are not ours. */
+export const ownReasonOf = (code: string): RefusalReason | undefined =>
+  isOwnCode(code) ? ownReason(code) : undefined;
+
+const isOwnCode = (code: string): code is RefusalCode => Object.hasOwn(OWN_REASONS, code);
+
+/** What to do about a code of the TLS library, undefined when nothing is known of it. */
+export const libraryAdvice = (code: string): string | undefined =>
+  ADVICE.find(([expression]) => expression.test(code))?.[1];
+
 /** Reason and advice for an error of the TLS library or of the socket. */
-export function libraryReason(error: Error): Pick<Refusal, 'code' | 'reason' | 'advice'> {
+export function libraryReason(error: Error): RefusalReason {
   const code = 'code' in error ? String(error.code) : error.name;
   const reason = 'reason' in error ? String(error.reason) : error.message;
-  const [, advice] = ADVICE.find(([expression]) => expression.test(code)) ?? [];
-  return { code, reason, advice: advice ?? BAD_BYTES };
+  return { code, reason, advice: libraryAdvice(code) ?? BAD_BYTES };
 }
 
 // A TLS record of type alert (21): level fatal (2), handshake_failure (40).

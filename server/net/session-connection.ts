@@ -150,6 +150,12 @@ export class SessionConnection implements SessionOutput {
     this.#options.socket.destroy();
   }
 
+  /** Ends a session that no longer qualifies: its locks are freed now, the client is told why. */
+  expel(error: RsyndError): void {
+    void this.session.close();
+    this.#endWith(error, 'no longer admitted');
+  }
+
   #take(chunk: Buffer): void {
     this.#lastHeardAt = this.#options.now();
     this.#isPinged = false;

@@ -121,11 +121,14 @@ export function lockFound<T extends Found | undefined>(
 }
 
 /** The record as it is now, whichever process changed it before it gave us the lock. */
-const lookAgain = ({ file }: OpenChannel, rfa: Rfa): Answer<StoredRecord | 'deleted' | 'invalid'> =>
+export const lookAgain = (
+  { file }: OpenChannel,
+  rfa: Rfa,
+): Answer<StoredRecord | 'deleted' | 'invalid'> =>
   andThen(file.stored.renew(), () => file.stored.fetch(rfa));
 
 /** Runs `step`; when it fails, undoes first and then fails with the same error. */
-function orElse<T>(step: () => Answer<T>, undo: () => Answer<void>): Answer<T> {
+export function orElse<T>(step: () => Answer<T>, undo: () => Answer<void>): Answer<T> {
   const fail = (error: unknown): Answer<T> =>
     andThen(undo(), () => {
       throw error;

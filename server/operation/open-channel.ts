@@ -27,6 +27,8 @@ export interface CurrentRecord {
 export interface OpenChannel {
   /** As the caller wrote it; for messages. */
   readonly name: string;
+  /** Real and absolute. */
+  readonly path: string;
   readonly mode: OpenMode;
   readonly lock: ChannelLock;
   readonly file: IsamFile;

@@ -1,12 +1,14 @@
 // OPEN, CREATE and CLOSE: from a name to a channel and back. The order matters: the name is resolved
-// inside its root, the file's own header is asked what it insists on, the gate decides, the claim is
-// taken; only then anything may be replaced or read.
+// inside its root, the gate says whether this user may, and only then the place is looked at; the file's own
+// header is asked what it insists on, the gate decides, the claim is taken; only then anything may be
+// replaced or read.
 
 import { RsyndError } from '../../shared/base/error.js';
 import type { CreateRequest, OpenRequest } from '../../shared/protocol/message.js';
 import type { FileSpec } from '../../shared/record/file-spec.js';
 import type { Caller, Gate } from '../access/gate.js';
-import type { PathResolver } from '../access/paths.js';
+import { isPlainName, type PathResolver } from '../access/paths.js';
+import { type Action, actionOfMode } from '../access/rights.js';
 import type { UniqueClock } from '../isam/autokey.js';
 import { IsamFile } from '../isam/isam-file.js';
 import type { FileClaim, FileHold, LockManager, LockOwner } from '../lock/lock-manager.js';
@@ -33,14 +35,15 @@ export async function open(
   asker: Asker,
   request: OpenRequest,
 ): Promise<OpenChannel> {
-  const path = asker.paths(request.name);
+  const path = permittedPath(services, asker, request.name, actionOfMode(request.mode));
   const claim = claimOf(request);
   const opened =
     request.mode === 'output'
       ? await openOutput(services, asker, request, path, claim)
       : await openExisting(services, asker, request.name, path, claim);
-  return {
+  const channel: OpenChannel = {
     name: request.name,
+    path,
     mode: request.mode,
     lock: request.mode === 'update' ? request.lock : 'none',
     file: new IsamFile(opened.stored, request.name, services.clock),
@@ -51,6 +54,7 @@ export async function open(
     manualLocked: new Set(),
     isAbandoned: false,
   };
+  return stillPermitted(services, asker, channel);
 }
 
 /** Makes an empty file. It takes the exclusive claim, so that nobody has the name in use meanwhile. */
@@ -59,12 +63,40 @@ export async function create(
   asker: Asker,
   request: CreateRequest,
 ): Promise<void> {
-  const path = asker.paths(request.name);
+  const path = permittedPath(services, asker, request.name, 'create');
   const hold = await services.locks.claim(path, asker.owner, EXCLUSIVE);
   try {
     await services.engine.create(path, request.spec);
   } finally {
     await hold.release();
+  }
+}
+
+/** The path of a name that this user may use so. Where it leads nowhere, that is told to those who may alone. */
+function permittedPath(services: Services, asker: Asker, name: string, action: Action): string {
+  let path: string;
+  try {
+    path = asker.paths(name);
+  } catch (error) {
+    if (isPlainName(name)) services.gate.permit(asker.caller, { name }, action);
+    throw error;
+  }
+  services.gate.permit(asker.caller, { name, path }, action);
+  return path;
+}
+
+/** Opening takes its time, and the right may have been taken away meanwhile. */
+async function stillPermitted(
+  { gate }: Services,
+  { caller }: Asker,
+  channel: OpenChannel,
+): Promise<OpenChannel> {
+  try {
+    gate.permit(caller, channel, actionOfMode(channel.mode));
+    return channel;
+  } catch (error) {
+    await close(channel);
+    throw error;
   }
 }
 

@@ -2,6 +2,7 @@
 // after another in the order they came, but for runs of the same verb that neither looks at nor changes
 // the position: those start one after another and end together, so that stores share a commit.
 
+import type { Answer } from '../../shared/base/answer.js';
 import type { Request } from '../../shared/protocol/message.js';
 import type { RequestVerb } from '../../shared/protocol/verb.js';
 import type { OpenChannel } from '../operation/open-channel.js';
@@ -13,6 +14,8 @@ export interface Envelope {
   readonly id: number;
   /** What it keeps in memory until it is answered. */
   readonly bytes: number;
+  /** Not a request but a step of a stream that takes turns with the requests. */
+  readonly turn?: () => Answer<undefined>;
 }
 
 /** Verbs of which many may be under way at once. */

@@ -5,16 +5,25 @@
 //   greeting ──hello──▶ login ──login──▶ ready ──close()──▶ closed
 //
 // Requests of one channel run one after another in the order they came; channels do not wait for
-// each other. A scan starts in its turn and then runs beside what follows it.
+// each other. A scan or select starts in its turn and then runs beside what follows it; the steps of a
+// select that locks or deletes take turns with the requests of its channel.
 
 import { type Answer, isLater } from '../../shared/base/answer.js';
 import { RsyndError } from '../../shared/base/error.js';
 import {
   channelsPerSessionMax,
   lockWaitMsMax,
+  loginAttemptsPerConnectionMax,
   requestsPerTurnMax,
 } from '../../shared/base/limits.js';
-import type { CreateRequest, OpenRequest, Reply, Request } from '../../shared/protocol/message.js';
+import type {
+  CreateRequest,
+  OpenRequest,
+  Reply,
+  Request,
+  ScanRequest,
+  SelectRequest,
+} from '../../shared/protocol/message.js';
 import { PROTOCOL_VERSION } from '../../shared/protocol/version.js';
 import type { Authenticate } from '../access/login.js';
 import type { Credentials } from '../access/peer-identity.js';
@@ -23,7 +32,8 @@ import { type Asker, close, create, open, type Services } from '../operation/ope
 import type { OpenChannel } from '../operation/open-channel.js';
 import { type ChannelRequest, dispatch, waitOf } from './dispatch.js';
 import { type Envelope, Lane } from './lane.js';
-import { ScanTable } from './scan-table.js';
+import { streamOf } from './stream-of.js';
+import { StreamTable } from './stream-table.js';
 
 /** Where replies go. */
 export interface SessionOutput {
@@ -52,9 +62,10 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #lanes = new Map<number, Lane>();
   readonly #cancels = new Map<number, AbortController>();
-  readonly #scans: ScanTable;
+  readonly #streams: StreamTable;
   #state: 'greeting' | 'login' | 'ready' | 'closed' = 'greeting';
   #asker: Asker | undefined;
+  #loginAttempts = 0;
   #pending = 0;
   #pendingBytes = 0;
   /** Settles when the `open` before the next one is answered. */
@@ -63,10 +74,14 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    this.#scans = new ScanTable(options.output, options.onUnexpected);
+    this.#streams = new StreamTable(
+      options.output,
+      (channel, turn) => this.#takeTurn(channel, turn),
+      options.onUnexpected,
+    );
   }
 
-  /** Requests taken and not yet answered; scans do not count. */
+  /** Requests taken and not yet answered; scans and selects do not count. */
   get pending(): number {
     return this.#pending;
   }
@@ -85,8 +100,18 @@ export class Session {
     return this.#asker?.caller.user;
   }
 
+  /** What its certificate says; undefined without one. */
+  get identity(): Credentials['identity'] {
+    return this.#options.peer.identity;
+  }
+
   get channelCount(): number {
     return this.#lanes.size;
+  }
+
+  /** The files it has open: what its user needs rights for. */
+  get openFiles(): OpenChannel[] {
+    return [...this.#lanes.values()].flatMap(({ channel }) => channel ?? []);
   }
 
   /** Skips greeting and login: for callers in this process. */
@@ -101,7 +126,7 @@ export class Session {
    */
   handle(request: Request, channel: number, id: number, bytes = 0): void {
     if (this.#state === 'closed') return;
-    if (request.verb === 'credit') return this.#scans.grant(id, request.bytes);
+    if (request.verb === 'credit') return this.#streams.grant(id, request.bytes);
     if (request.verb === 'cancel') return this.#cancel(id);
     if (request.verb === 'ping') return this.#options.output.reply({ verb: 'pong' }, channel, id);
     this.#pending++;
@@ -119,18 +144,19 @@ export class Session {
 
   async #close(): Promise<void> {
     this.#state = 'closed';
-    this.#scans.close();
+    this.#streams.abandon();
     for (const cancel of this.#cancels.values()) cancel.abort();
-    const lanes = [...this.#lanes.values()];
+    const lanes = [...this.#lanes];
     this.#lanes.clear();
-    for (const lane of lanes) lane.waiting.length = 0;
-    await Promise.all(lanes.map((lane) => this.#closeLane(lane)));
+    for (const [, lane] of lanes) lane.waiting.length = 0;
+    await Promise.all(lanes.map(([channel, lane]) => this.#closeLane(channel, lane)));
   }
 
   /** What is under way ends first: a change must not outlive the locks it was made under. */
-  async #closeLane(lane: Lane): Promise<void> {
+  async #closeLane(channel: number, lane: Lane): Promise<void> {
     if (lane.channel !== undefined) lane.channel.isAbandoned = true;
     await lane.idle();
+    await this.#streams.stopChannel(channel);
     if (lane.channel !== undefined) await close(lane.channel).catch(this.#options.onUnexpected);
   }
 
@@ -208,7 +234,8 @@ export class Session {
     else setImmediate(goOn);
   }
 
-  #settle({ channel, id, bytes }: Envelope, reply: Reply | undefined): void {
+  #settle({ channel, id, bytes, turn }: Envelope, reply: Reply | undefined): void {
+    if (turn !== undefined) return;
     this.#pending--;
     this.#pendingBytes -= bytes;
     if (reply !== undefined) this.#options.output.reply(reply, channel, id);
@@ -221,9 +248,10 @@ export class Session {
     this.#options.output.reply(errorReply(error), channel, id);
   }
 
-  /** The reply to a request; undefined when it answers for itself (a scan). */
+  /** The reply to a request; undefined when it answers for itself (a scan, a select). */
   #answer(lane: Lane | undefined, envelope: Envelope): Answer<Reply | undefined> {
-    const { request } = envelope;
+    const { request, turn } = envelope;
+    if (turn !== undefined) return turn();
     if (this.#state === 'greeting') return this.#hello(request);
     if (this.#state === 'login') return this.#login(request);
     switch (request.verb) {
@@ -237,7 +265,8 @@ export class Session {
       case 'close':
         return this.#closeChannel(envelope);
       case 'scan':
-        this.#scans.start(requireOpen(lane, envelope), request, envelope.channel, envelope.id);
+      case 'select':
+        this.#startStream(requireOpen(lane, envelope), request, envelope);
         return undefined;
       case 'ping':
       case 'credit':
@@ -246,6 +275,24 @@ export class Session {
       default:
         return this.#dispatch(requireOpen(lane, envelope), request, envelope.id);
     }
+  }
+
+  #startStream(
+    channel: OpenChannel,
+    request: ScanRequest | SelectRequest,
+    envelope: Envelope,
+  ): void {
+    const others = (number: number): OpenChannel | undefined => this.#lanes.get(number)?.channel;
+    const stream = streamOf(channel, request, others);
+    this.#streams.start({ ...stream, id: envelope.id, channel: envelope.channel });
+  }
+
+  /** A step of a stream, as if it were a request of the channel. */
+  #takeTurn(channel: number, turn: () => Answer<undefined>): void {
+    if (this.#state !== 'ready') return;
+    const lane = this.#lanes.get(channel);
+    if (lane?.channel === undefined) return;
+    this.#enqueue({ request: { verb: 'unlock' }, channel, id: 0, bytes: 0, turn });
   }
 
   #dispatch(channel: OpenChannel, request: ChannelRequest, id: number): Answer<Reply> {
@@ -278,6 +325,7 @@ export class Session {
 
   async #login(request: Request): Promise<Reply> {
     if (request.verb !== 'login') throw outOfOrder('login', request);
+    if (this.#loginAttempts++ >= loginAttemptsPerConnectionMax) throw tooManyLogins();
     const user = await this.#options.authenticate({
       user: request.user,
       password: request.password,
@@ -334,16 +382,16 @@ export class Session {
     const lane = this.#lanes.get(envelope.channel);
     const channel = requireOpen(lane, envelope);
     if (lane !== undefined) lane.channel = undefined;
-    this.#scans.stopChannel(envelope.channel);
+    await this.#streams.stopChannel(envelope.channel);
     await close(channel);
     return { verb: 'done' };
   }
 
   #cancel(id: number): void {
-    if (this.#scans.cancel(id)) return;
+    if (this.#streams.cancel(id)) return;
     this.#cancels.get(id)?.abort();
     for (const lane of this.#lanes.values()) {
-      const index = lane.waiting.findIndex((envelope) => envelope.id === id);
+      const index = lane.waiting.findIndex((waiting) => isRequest(waiting, id));
       const [envelope] = index < 0 ? [] : lane.waiting.splice(index, 1);
       if (envelope === undefined) continue;
       this.#refuse(envelope, new RsyndError('ERR_ABORTED', 'cancelled before its turn came'));
@@ -361,8 +409,17 @@ function requireOpen(lane: Lane | undefined, { channel }: Envelope): OpenChannel
   throw new RsyndError('ERR_NOOPEN', `channel ${channel} has no file open`);
 }
 
+/** A turn of a stream is no request, whatever the id of the stream. */
+const isRequest = (envelope: Envelope, id: number): boolean =>
+  envelope.turn === undefined && envelope.id === id;
+
 const idInUse = (id: number): RsyndError =>
   new RsyndError('ERR_PROTOCOL', `request id ${id} is that of another request under way`);
+
+function tooManyLogins(): RsyndError {
+  const why = `${loginAttemptsPerConnectionMax} logins were tried on this connection; connect again`;
+  return new RsyndError('ERR_BADUSER', why, { subject: 'this server' });
+}
 
 const outOfOrder = (expected: string, request: Request): RsyndError =>
   new RsyndError('ERR_PROTOCOL', `expected ${expected}, got ${request.verb}`);

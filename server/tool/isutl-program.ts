@@ -9,6 +9,7 @@ import { addCreate } from './command/create.js';
 import { addInfo } from './command/info.js';
 import { addLoad } from './command/load.js';
 import { addPatch } from './command/patch.js';
+import { addSelect } from './command/select.js';
 import { addUnload } from './command/unload.js';
 import { addXdl } from './command/xdl.js';
 import type { CommonOptions, MessageLevel, Tool } from './tool.js';
@@ -38,7 +39,7 @@ export function isutlProgram(tool: Tool, version: string): Command {
     .option('-m, --messages <level>', 'how much to say, 0 to 3 (default 2)', parseLevel)
     .option('-%, --percent', 'show a running percentage on stderr')
     .addHelpText('after', LETTERS_HELP);
-  for (const add of [addCreate, addLoad, addUnload, addInfo, addXdl]) add(program, tool);
+  for (const add of [addCreate, addLoad, addUnload, addSelect, addInfo, addXdl]) add(program, tool);
   for (const add of [addVerify, addRebuild, addPatch]) add(program, tool);
   program.hook('preAction', () => {
     tool.options = program.opts<CommonOptions>();

@@ -4,9 +4,12 @@
 import type { FileSpec } from '../../shared/record/file-spec.js';
 import { createGate, type Gate } from '../access/gate.js';
 import { localPaths } from '../access/paths.js';
+import { EmbeddedServer } from '../embedded.js';
+import { createUniqueClock } from '../isam/autokey.js';
 import { createIsamFile, type IsamFile, openIsamFile } from '../isam/isam-file.js';
 import type { FileClaim, LockManager, LockOwner } from '../lock/lock-manager.js';
 import type { StorageEngine } from '../storage/engine.js';
+import { LocalQuery } from './local-query.js';
 
 /** Alone with the file: load, rebuild, changes of the header. */
 export const ALONE: FileClaim = { mode: 'update', share: 'exclusive' };
@@ -75,6 +78,18 @@ export class LocalFiles {
       }
     } finally {
       await file.close();
+    }
+  }
+
+  /** Opens a file for the questions of `use`; others may use it beside. Errors as `with`. */
+  async query<T>(name: string, use: (file: LocalQuery) => Promise<T>): Promise<T> {
+    const { engine, locks, user } = this.#options;
+    const services = { engine, locks, gate: this.#gate, clock: createUniqueClock() };
+    const session = new EmbeddedServer(services).createSession(user);
+    try {
+      return await use(await LocalQuery.open(session, name));
+    } finally {
+      await session.close();
     }
   }
 

@@ -13,6 +13,8 @@ export interface ErrorDetails {
   readonly cause?: unknown;
   /** Overrides the table where one occurrence is known to be (not) worth repeating. */
   readonly retryable?: boolean;
+  /** ERR_BUDGET of a read: where a query of the same text goes on. */
+  readonly resume?: Buffer;
 }
 
 /**
@@ -28,6 +30,8 @@ export class RsyndError extends Error {
   readonly retryable: boolean;
   readonly file?: string;
   readonly host?: string;
+  /** Where a select that used up its budget goes on; for `query.resume()`. */
+  readonly resume?: Buffer;
 
   constructor(code: ErrorCode, explanation = '', details: ErrorDetails = {}) {
     const entry = ERROR_CODES[code];
@@ -38,6 +42,7 @@ export class RsyndError extends Error {
     this.retryable = details.retryable ?? entry.retryable;
     if (details.file !== undefined) this.file = details.file;
     if (details.host !== undefined) this.host = details.host;
+    if (details.resume !== undefined) this.resume = details.resume;
   }
 }
 

@@ -150,6 +150,8 @@ export const diskReserveBytes = 8 * 1024 * 1024;
 export const fileReadersMax = 1024;
 /** Pages of 4 KiB one block may have. */
 export const blockPagesMax = 4;
+/** Blocks of a file whose checksums are remembered as proven, 4 bytes each; others are proven at each scan. */
+export const provenBlocksMax = 4 * 1024 * 1024;
 /** Files up to this size are looked at for damaged pages when they are first opened (some 50 ms). */
 export const inspectedWholeBytesMax = 64 * 1024 * 1024;
 /** Files remembered as looked at. */
@@ -173,10 +175,53 @@ export const expressionNodesMax = 4096;
 export const inValuesMax = 16_384;
 /** Bytes of one text or byte value, of a `like` pattern too. */
 export const queryValueBytesMax = 4096;
+/** Terms of one order, and values computed over a group. */
+export const queryOrdersMax = 64;
+export const queryAggregatesMax = 256;
 
-/** Select: server/select. */
+/** Select: server/select. Work of one step, after which others have a turn, and its records. */
+export const selectStepMs = 0.15;
+export const selectStepRecordsMax = 8192;
+/** Records found by a select wait so long for more to fill their frame. */
+export const frameWaitMs = 20;
+/** Sorted records kept in memory by one select; more are put into runs in a file. */
+export const sortMemoryBytesMax = 16 * 1024 * 1024;
+/** Runs of one select, each of about that size, and what is read of each at a time. */
+export const sortRunsMax = 256;
+export const sortRunBufferBytes = 64 * 1024;
+/** What is read of all runs together, at most: of long records there are fewer runs. */
+export const sortMergeBytesMax = 64 * 1024 * 1024;
+/** Records of a piece that is sorted at once, so that a step stays short. */
+export const sortPieceRecordsMax = 256;
+/** Sorted rows that one step moves: to the file, to its frame. */
+export const sortStepRowsMax = 512;
+/** Records of the first few (`limit` with an order) kept in memory; a larger limit sorts all. */
+export const topRecordsMax = 1024;
+/** Groups of one select, and the bytes of their values. */
+export const groupsMax = 100_000;
+export const groupBytesMax = 32 * 1024 * 1024;
+/** Records on hand between a walk and what becomes of them: partners, locks, deletes. */
+export const selectBatchRecordsMax = 32;
+/** A token that says where a query goes on. */
+export const resumeBytesMax = 2048;
 
-/** Select: client and tools. */
+/** Servers one user has written down as known: client/connection/known-servers.ts. */
+export const knownServersMax = 10_000;
+
+/** Ranges of one plan; past it one range covers them all. */
+export const keyRangesMax = 16_384;
+/** Ways an `or` over several fields is taken apart into before its fields are looked at one by one. */
+export const planAlternativesMax = 64;
+/** What `explain` shows: characters of the condition, values of one `in`, ranges. */
+export const planTextCharsMax = 4096;
+export const planValuesShownMax = 16;
+export const planRangesShownMax = 32;
+
+/** Select: client and tools. Rows of a table that are held back to see how wide its columns are. */
+export const tableRowsMeasuredMax = 500;
+/** Characters of one cell of a table on a terminal, and the fewest a column is cut to. */
+export const tableCellCharsMax = 80;
+export const tableCellCharsMin = 8;
 
 /** Users and logins: server/access. */
 export const usersMax = 10_000;
@@ -203,6 +248,9 @@ export const missForgottenMs = 30_000;
 /** Beyond the free ones each doubles the pause, from the first to the last of these. */
 export const missPauseMs = 500;
 export const missPauseMsMax = 60_000;
+/** Tries that are refused unchecked are answered so far apart, all together, and none later than the second. */
+export const refusalPaceMs = 5;
+export const refusalDelayMsMax = 2_000;
 /** Addresses, and names, whose misses are remembered; the least guilty is forgotten for another. */
 export const missesRememberedMax = 10_000;
 
@@ -228,7 +276,7 @@ export const certificateNamesMax = 64;
 /** Certificates of a peer's chain that are looked at, whatever it sent. */
 export const presentedCertificatesMax = 16;
 /** Revocation lists: one file, entries of one list, lists in use together. */
-export const revocationFileBytesMax = 32 * 1024 * 1024;
+export const revocationFileBytesMax = 16 * 1024 * 1024;
 export const revocationEntriesMax = 200_000;
 export const revocationListsMax = 256;
 /** Questions to an OCSP responder: time and size of an answer, clocks that differ, age of what has no end. */
@@ -237,7 +285,7 @@ export const ocspAnswerBytesMax = 64 * 1024;
 export const ocspClockSkewMs = 5 * 60 * 1000;
 export const ocspAgeMsMax = 60 * 60 * 1000;
 /** Answers kept, and for how long at most, whatever they say of themselves. */
-export const ocspAnswersKeptMax = 10_000;
+export const ocspAnswersKeptMax = 1_000;
 export const ocspKeptMsMax = 60 * 60 * 1000;
 /** How long judging a client certificate may take in all, the responder included. */
 export const certificateJudgeMs = 8_000;
@@ -252,8 +300,13 @@ export const stateFileBytesMax = 16 * 1024 * 1024;
 /** How long a change waits for another process that changes the same state, and how often it looks. */
 export const stateLockWaitMs = 5_000;
 export const stateLockPollMs = 10;
+/** A lock on the state that is older was left behind; changes take milliseconds. */
+export const stateLockAbandonedMs = 60_000;
 /** How often a running server looks whether the state has changed. */
 export const stateWatchMs = 500;
 
 /** Diagnosis: server/diagnose. One handshake of `audit tls`. */
 export const probeHandshakeMs = 1_500;
+/** Clients seen lately that are remembered, and how often they are written down: server/observe. */
+export const clientsRememberedMax = 1_000;
+export const clientsSavedMs = 30_000;

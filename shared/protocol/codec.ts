@@ -34,6 +34,7 @@ import {
   unlockRequest,
   writeRequest,
 } from './record.js';
+import { rowsReply, selectedReply, selectRequest } from './select.js';
 import {
   helloReply,
   helloRequest,
@@ -68,6 +69,7 @@ const REQUEST_CODECS: Codecs<Request> = {
   delete: deleteRequest,
   unlock: unlockRequest,
   scan: scanRequest,
+  select: selectRequest,
   credit: creditRequest,
   cancel: cancelRequest,
 };
@@ -86,6 +88,8 @@ const REPLY_CODECS: Codecs<Reply> = {
   storedMany: storedManyReply,
   data: dataReply,
   end: endReply,
+  rows: rowsReply,
+  selected: selectedReply,
   error: errorReply,
 };
 

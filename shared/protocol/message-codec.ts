@@ -1,5 +1,5 @@
 // What a codec of one message is, and the few codecs that several messages share. The codecs
-// themselves are in session.ts, file.ts, record.ts, stream.ts and error.ts; codec.ts finds them by
+// themselves are in session.ts, file.ts, record.ts, stream.ts, select.ts and error.ts; codec.ts finds them by
 // verb.
 
 import type { BodyReader } from './body-reader.js';

@@ -7,10 +7,13 @@ import type { ErrorCode } from '../base/error-code.js';
 import type {
   ChannelLock,
   Match,
+  OnLocked,
   OpenMode,
   ReadDirection,
   ReadLock,
   ReadTarget,
+  SelectAction,
+  SelectedReply,
   ShareMode,
 } from './message.js';
 import { violation } from './violation.js';
@@ -60,6 +63,19 @@ export const TARGET = wordSet<ReadTarget['by']>('target', 'ERR_INVARG', {
   last: 2,
   rfa: 3,
 });
+
+export const SELECT_ACTION = wordSet<SelectAction>('action', 'ERR_INVARG', {
+  read: 0,
+  count: 1,
+  delete: 2,
+  explain: 3,
+});
+export const ON_LOCKED = wordSet<OnLocked>('onLocked', 'ERR_INVARG', { fail: 0, skip: 1, wait: 2 });
+export const BUDGET = wordSet<NonNullable<SelectedReply['stopped']>['budget']>(
+  'budget',
+  'ERR_INVARG',
+  { maxScan: 0, maxMs: 1 },
+);
 
 /** The number of a word. Throws the set's own error for a word a caller without types made up. */
 export function numberOfWord<W extends string>(set: WordSet<W>, word: W): number {

@@ -12,6 +12,7 @@ import {
   implied,
   sequence,
 } from '../../client/index.js';
+import { NO_CLIENT_CERTIFICATES } from '../../server/certificate/trust/trust-settings.js';
 import { Daemon } from '../../server/daemon.js';
 import { createLockManager } from '../../server/lock/create-lock-manager.js';
 import { createLmdbLockStores } from '../../server/lock/lmdb-lock-store.js';
@@ -63,6 +64,7 @@ for (const [name, makeParts] of Object.entries(ENGINES)) {
         ...{ port: 0, host: '127.0.0.1', data, encrypt: true, scl: 3, cert: bundle },
         ...{ passphraseFile: undefined, nonSecure: true, user: 'shop', store: 'lmdb:' },
         ...{ logLevel: 'silent', logFile: undefined },
+        ...NO_CLIENT_CERTIFICATES,
       },
       { ...makeParts(), log: pino({ level: 'silent' }), software: 'test' },
     );

@@ -217,6 +217,52 @@ t.test('an unload into a pipe that is closed is not complete', async (t) => {
   t.equal(json.status, 1);
 });
 
+t.test('select finds records, by its question and by its options', async (t) => {
+  const at = await filled(t);
+  const select = (...args: string[]) => isutl(['select', at('plant'), ...args]);
+  const rows = await select('number <= 3 order by number desc', '--jsonl');
+  t.equal(rows.status, 0, rows.err);
+  const numbers = rows.out
+    .trim()
+    .split('\n')
+    .map((row) => JSON.parse(row).NUMBER);
+  t.strictSame(numbers, [3, 2, 1]);
+  t.equal(rows.err, '3 rows\n');
+  t.equal((await select("name = 'plant 1'", '-count')).out, '215\n');
+  t.equal((await select('', '--limit', '2', '--fields', 'number', '--csv')).out, 'number\n1\n2\n');
+  const table = await select('number = 7', '--fields=number,name');
+  t.equal(table.out, 'number  name\n------  -------\n     7  plant 6\n');
+  const groups = await select('group by name: count as n', '--order-by', 'name', '--json');
+  t.match(JSON.parse(groups.out)[0], { name: 'plant 0', n: 215 });
+  t.match(JSON.parse((await select('number = 7', '--explain', '--json')).out), {
+    order: 'none',
+    estimate: Number,
+  });
+  t.match((await select('number = 7', '--explain')).out, /^key +\d/);
+  t.match(await select('nummer = 7'), { status: 1, out: '', err: /no field "nummer".*NUMBER/ });
+  t.match(await select('number ='), { status: 1, err: /\n *\^/ });
+  t.match(await select('number = 1', '--csv', '--jsonl'), { status: 2, err: /exclude each other/ });
+  t.match(await isutl(['select', at('nothing')]), { status: 3 });
+});
+
+t.test('select works on records without field names, and beside others', async (t) => {
+  const at = shop(t);
+  await isutl(['create', at('bare'), '--xdl', at('plant.xdl')]);
+  await isutl(['load', at('bare'), at('plant.txt'), '--format', 'fixed']);
+  const found = await isutl(['select', at('bare'), "rec(1,6) = '000007'", '--json']);
+  t.match(JSON.parse(found.out), [{ record: /^000007plant 6 / }]);
+  const bytes = await isutl([
+    'select',
+    at('bare'),
+    '--fields',
+    'rec(7,7)',
+    '--limit',
+    '1',
+    '--csv',
+  ]);
+  t.equal(bytes.out, '"rec(7,7)"\nplant 0\n');
+});
+
 t.test('info, xdl and the flag tell of and change the header only', async (t) => {
   const at = await filled(t);
   const before = await isutl(['unload', at('plant'), '--format', 'fixed', '-m0']);

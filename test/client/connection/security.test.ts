@@ -84,7 +84,7 @@ t.test('a server that is not trusted gets no login, and never a connection in cl
   const cases: [string, typeof good, ConnectOptions, RegExp][] = [
     ['unknown authority', good, {}, /authority unknown here.*tls\.ca|issuer.*unknown.*tls\.ca/],
     ['unknown authority, /encrypt', good, { encrypt: true }, /tls\.ca/],
-    ['another authority', good, { tls: { ca: expired.caPem } }, /tls\.ca/],
+    ['another authority', good, { tls: { ca: elsewhere.caPem } }, /tls\.ca/],
     ['expired', expired, { tls: { ca: expired.caPem } }, /has expired.*CERT_HAS_EXPIRED/],
     ['wrong name', elsewhere, { tls: { ca: elsewhere.caPem } }, /for another name/],
     [

@@ -9,6 +9,7 @@ import { RsyndError } from '../../../shared/base/error.js';
 import {
   channelsPerSessionMax,
   lockWaitMsMax,
+  loginAttemptsPerConnectionMax,
   scansPerSessionMax,
 } from '../../../shared/base/limits.js';
 import type { Reply, Request } from '../../../shared/protocol/message.js';
@@ -115,6 +116,22 @@ t.test('a refused login may be tried again, and two at once make one', async (t)
   const both = await Promise.all([session.tell(right), session.tell({ ...right, user: 'root' })]);
   t.strictSame(both, ['login', 'ERR_PROTOCOL']);
   t.equal(session.session.user, 'shop');
+  await session.close();
+});
+
+t.test('a connection may try so many logins, then even the right one is refused', async (t) => {
+  const { services } = await makeFile(t);
+  let asked = 0;
+  const authenticate = () => {
+    asked++;
+    throw new RsyndError('ERR_BADUSER', 'no', { subject: 'test' });
+  };
+  const session = new SessionHarness(services, { stranger: true, authenticate });
+  await session.call(hello);
+  for (let count = 0; count < loginAttemptsPerConnectionMax; count++) await session.call(login);
+  const reply = await session.call(login);
+  t.match(reply, { code: 'ERR_BADUSER', message: /connect again/ });
+  t.equal(asked, loginAttemptsPerConnectionMax, 'nobody was asked about the last one');
   await session.close();
 });
 

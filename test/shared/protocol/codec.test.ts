@@ -24,11 +24,21 @@ import {
 import { FRAME_HEADER_BYTES } from '../../../shared/protocol/frame.js';
 import { FrameWriter } from '../../../shared/protocol/frame-writer.js';
 import type { Reply, Request } from '../../../shared/protocol/message.js';
+import { creditOfRows } from '../../../shared/protocol/select.js';
 import { REPLY_VERBS, REQUEST_VERBS } from '../../../shared/protocol/verb.js';
 import type { FieldSpec, FileSpec, KeySpec } from '../../../shared/record/file-spec.js';
 import { type Example, readExamples } from '../../fixture/protocol/examples.js';
 
 const EXAMPLES = readExamples();
+const SELECT = {
+  verb: 'select',
+  action: 'read',
+  query: {},
+  locking: false,
+  onLocked: 'fail',
+  waitMs: 0,
+  credit: 0,
+} as const;
 
 const encode = ({ direction, message, channel, id }: Omit<Example, 'frame' | 'title'>): Buffer => {
   const writer = new FrameWriter();
@@ -162,6 +172,23 @@ const BAD_BODIES: readonly (readonly [Example['direction'], string, string, RegE
   ['request', 'create', '92a16181a95f5f70726f746f5f5f80', /key __proto__/],
   ['request', 'isinfo', '93a161cd0100c0', /key is 256/],
   ['request', 'isinfo', '93a1610000c0', /bytes too many/],
+  ['request', 'select', '9604c0c0c0c0c0', /action is 4/],
+  ['request', 'select', '96009ac0c0c0c0c0c0c0c0c0c0c0000000', /locking is no boolean/],
+  ['request', 'select', '96009ac0c0c0c0c0c0c0c0c0c0c2030000', /onLocked is 3/],
+  ['request', 'select', '96009ac0c0c0c0c0c0c0c0c0c0c200ff00', /waitMs is -1/],
+  ['reply', 'rows', '91c0', /rows are no array/],
+  ['reply', 'rows', '9191c0', /a row is no array/],
+  ['reply', 'rows', '9191918101', /a map has a key that is no text/],
+  ['reply', 'rows', '91919180', /a value is none/],
+  ['reply', 'rows', '9191919392a16ea131c0', /ends within|a value is none/],
+  ['reply', 'rows', '91919192a16ea178', /a value is no integer/],
+  ['reply', 'rows', '91919192a178a130', /a value is no hex/],
+  ['reply', 'selected', '950000c0a0c0', /budget and resume go together/],
+  ['reply', 'selected', '95000002a0c0', /budget is 2/],
+  ['reply', 'selected', '95000000a130c0', /resume is no hex/],
+  ['reply', 'selected', '950000c0c090', /plan is no map/],
+  ['reply', 'selected', '950000c0c080', /plan.ranges is no array/],
+  ['reply', 'selected', '9500c0c0c0c0', /scanned is missing/],
   ['reply', 'hello', '9201a0', /heartbeatMs is missing/],
   ['reply', 'login', '91c0', /user is missing/],
   ['reply', 'value', '91c0', /neither a number nor text/],
@@ -257,6 +284,10 @@ t.test(
       [{ verb: 'scan', order: 255, direction: 'forward', credit: 0 }, 'ERR_BADKEY'],
       [{ verb: 'scan', order: 0, direction: 'up', credit: 0 }, 'ERR_INVARG'],
       [{ verb: 'credit', bytes: 2 ** 32 }, 'ERR_INVARG'],
+      [{ ...SELECT, action: 'look' }, 'ERR_INVARG'],
+      [{ ...SELECT, onLocked: 'hope' }, 'ERR_INVARG'],
+      [{ ...SELECT, waitMs: -1 }, 'ERR_INVARG'],
+      [{ ...SELECT, query: { where: 'x'.repeat(frameBytesMax) } }, 'ERR_INVARG'],
       [{ verb: 'isinfo', request: 'SIZE', key: 256 }, 'ERR_ISINFO'],
       [{ verb: 'isinfo', request: 'SIZE', key: 0, segment: -1 }, 'ERR_ISINFO'],
       [{ verb: 'open', name: 'a\ud800', mode: 'input', share: 'all', lock: 'none' }, 'ERR_INVARG'],
@@ -386,3 +417,14 @@ t.test(
     }
   },
 );
+
+t.test('rows count as much credit as PROTOCOL.md says, on both sides', async (t) => {
+  t.equal(creditOfRows([]), 0);
+  t.equal(creditOfRows([[1, null, true, 5n]]), 4 + 4 * 8);
+  t.equal(creditOfRows([['abc'], [Buffer.alloc(5)]]), 4 + 8 + 3 + 4 + 8 + 5);
+});
+
+t.test('a row cannot hold what is no value', async (t) => {
+  const rows = [[Number.NaN]];
+  t.throws(() => bodyOf('reply', { verb: 'rows', rows }), { code: 'ERR_INVARG' });
+});

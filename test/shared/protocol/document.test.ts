@@ -16,11 +16,14 @@ import { FrameWriter } from '../../../shared/protocol/frame-writer.js';
 import { REPLY_VERBS, REQUEST_VERBS } from '../../../shared/protocol/verb.js';
 import { PREAMBLE, PROTOCOL_VERSION } from '../../../shared/protocol/version.js';
 import {
+  BUDGET,
   CHANNEL_LOCK,
   DIRECTION,
   MATCH,
+  ON_LOCKED,
   OPEN_MODE,
   READ_LOCK,
+  SELECT_ACTION,
   SHARE_MODE,
   STORE_LOCK,
   TARGET,
@@ -121,6 +124,9 @@ t.test('the table of words holds every word and its number', async (t) => {
     match: MATCH,
     direction: DIRECTION,
     target: TARGET,
+    action: SELECT_ACTION,
+    onLocked: ON_LOCKED,
+    budget: BUDGET,
   };
   const wanted = Object.entries(sets).flatMap(([field, { numbers }]) =>
     Object.entries(numbers).map(([word, number]) => `${field} ${word} ${number}`),

@@ -1,0 +1,76 @@
+// Frames of records for a client: what `data` replies of scans and selects are made of. A frame is full
+// at about `streamFrameBytes`; a single record may be larger. It knows nothing of files.
+
+import { streamFrameBytes } from '../../shared/base/limits.js';
+import type { DataReply } from '../../shared/protocol/message.js';
+
+/** A frame being filled. */
+export interface RecordFrame {
+  /** Records in it. */
+  readonly count: number;
+  /** Takes a copy of `bytes[start, end)`; false when it is full. */
+  add(bytes: Buffer, start: number, end: number): boolean;
+  /** What is in it; it takes no more then. */
+  reply(): DataReply;
+}
+
+/** A frame of records of `size` bytes; 0: of any length; `as they are`: nothing is put between them. */
+export function makeFrame(size: number | 'as they are'): RecordFrame {
+  if (size === 'as they are') return new VariableFrame(0);
+  return size > 0 ? new FixedFrame(size) : new VariableFrame(LENGTH_BYTES);
+}
+
+const LENGTH_BYTES = 4;
+
+/** Records of one length, one after another. */
+class FixedFrame implements RecordFrame {
+  readonly #size: number;
+  readonly #bytes: Buffer;
+  count = 0;
+
+  constructor(size: number) {
+    this.#size = size;
+    this.#bytes = Buffer.allocUnsafe(Math.max(1, Math.floor(streamFrameBytes / size)) * size);
+  }
+
+  add(bytes: Buffer, start: number, end: number): boolean {
+    const at = this.count * this.#size;
+    if (at === this.#bytes.length) return false;
+    bytes.copy(this.#bytes, at, start, end);
+    this.count++;
+    return true;
+  }
+
+  reply(): DataReply {
+    const records = this.#bytes.subarray(0, this.count * this.#size);
+    return { verb: 'data', recordLength: this.#size, records };
+  }
+}
+
+/** Each record behind its length, 4 bytes big-endian; or behind nothing. */
+class VariableFrame implements RecordFrame {
+  readonly #headBytes: 0 | typeof LENGTH_BYTES;
+  #bytes = Buffer.allocUnsafe(streamFrameBytes);
+  #used = 0;
+  count = 0;
+
+  constructor(headBytes: 0 | typeof LENGTH_BYTES) {
+    this.#headBytes = headBytes;
+  }
+
+  add(bytes: Buffer, start: number, end: number): boolean {
+    const at = this.#used + this.#headBytes;
+    const needed = at + (end - start);
+    if (needed > this.#bytes.length && this.count > 0) return false;
+    if (needed > this.#bytes.length) this.#bytes = Buffer.allocUnsafe(needed);
+    if (this.#headBytes > 0) this.#bytes.writeUInt32BE(end - start, this.#used);
+    bytes.copy(this.#bytes, at, start, end);
+    this.#used = needed;
+    this.count++;
+    return true;
+  }
+
+  reply(): DataReply {
+    return { verb: 'data', recordLength: 0, records: this.#bytes.subarray(0, this.#used) };
+  }
+}
