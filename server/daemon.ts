@@ -281,7 +281,12 @@ export class Daemon {
       level: scl,
     });
     const settings = trustSettingsOf(this.#options);
-    this.#trust = new TrustKeeper({ settings, state: this.#state, env: environment });
+    this.#trust = new TrustKeeper({
+      settings,
+      state: this.#state,
+      env: environment,
+      onUnchecked: createRefusalLog(this.#parts.log, Date.now, undefined, 'client not checked'),
+    });
     this.#warn(this.#trust.newWarnings());
     for (const warning of this.#certificate.certificate.warnings) this.#parts.log.warn(warning);
     if (resolveLevel(scl) < 3) {

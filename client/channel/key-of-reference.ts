@@ -19,7 +19,8 @@ export function keyNumberOf(
   });
 }
 
-function numberOfName(
+/** The number of a key by its name; -1 when neither file nor definition knows it. */
+export function numberOfName(
   name: string,
   keys: readonly KeySpec[],
   definition: FileSpec | undefined,

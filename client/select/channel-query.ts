@@ -20,6 +20,7 @@ import { parseExpression } from '../../shared/select/parse.js';
 import type { Join, Plan, SelectQuery } from '../../shared/select/query.js';
 import { selectError } from '../../shared/select/select-error.js';
 import { expected } from '../channel/call-values.js';
+import { numberOfName } from '../channel/key-of-reference.js';
 import type { CallOptions } from '../connection/link.js';
 import { budgetError } from './budget-error.js';
 import type {
@@ -258,8 +259,8 @@ export class ChannelQuery<R, B = R> implements Query<R, B> {
   #namedKey(query: SelectQuery): SelectQuery {
     const { definition, spec } = this.#source;
     const { using } = query;
-    if (typeof using !== 'string' || definition === undefined) return query;
-    const number = numberOfKey(using, spec, definition);
+    if (typeof using !== 'string') return query;
+    const number = numberOfName(using, spec.keys, definition);
     return number < 0 ? query : { ...query, using: number };
   }
 
@@ -327,20 +328,3 @@ const namesOfGroup = ({ groupBy }: SelectQuery): readonly string[] => [
   ...(groupBy?.fields ?? []),
   ...(groupBy?.aggregates ?? []).map(({ name }) => name),
 ];
-
-/** -1 when the file has a key of that name itself, or the definition none. */
-function numberOfKey(
-  name: string,
-  file: QuerySource<unknown>['spec'],
-  definition: QuerySource<unknown>['spec'],
-): number {
-  const folded = name.toUpperCase();
-  const isNamed = (key: { readonly name: string }) => key.name.toUpperCase() === folded;
-  const own = definition.keys.find(isNamed);
-  if (own === undefined || file.keys.some(isNamed)) return -1;
-  const shape = shapeOf(own);
-  return file.keys.findIndex((key) => shapeOf(key) === shape);
-}
-
-const shapeOf = ({ segments }: QuerySource<unknown>['spec']['keys'][number]): string =>
-  segments.map(({ offset, length, order }) => `${offset}+${length} ${order}`).join();

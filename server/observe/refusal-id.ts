@@ -12,7 +12,7 @@ const LENGTH = 8;
 export const newRefusalId = (): string =>
   Array.from({ length: LENGTH }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
 
-/** The id as it is kept, from what somebody typed: any case, blanks and dashes; undefined when it is none. */
+/** The id as it is kept, as somebody typed it, with blanks, dashes or in lower case; undefined when it is none. */
 export function parseRefusalId(text: string): string | undefined {
   const id = text.replace(/[\s-]/g, '').toUpperCase();
   const isOne = id.length === LENGTH && [...id].every((each) => ALPHABET.includes(each));

@@ -9,6 +9,7 @@ import { bindQuery } from '../../shared/select/bind-query.js';
 import type { BoundQuery } from '../../shared/select/bound.js';
 import { planQuery } from '../select/planner.js';
 import { selectSource } from '../select/select-source.js';
+import type { FileFacts } from '../storage/engine.js';
 import { type OpenChannel, requireMode } from './open-channel.js';
 import type { RecordSource, SourceStep } from './record-source.js';
 
@@ -29,12 +30,12 @@ export function select(
   }
   const bound = bindQuery(request.query, channel.file.spec);
   const other = request.query.join === undefined ? undefined : requirePartner(request, partner);
-  return new PlannedSelect(request.locking || request.action === 'delete', () =>
-    andThen(channel.file.stored.facts(), ({ records }) => {
-      const plan = planQuery(channel.file, questionOf(bound, request), records);
-      return selectSource({ channel, request, bound, plan, partner: other, signal });
-    }),
-  );
+  const plan = (records: number): RecordSource => {
+    const way = planQuery(channel.file, questionOf(bound, request), records);
+    return selectSource({ channel, request, bound, plan: way, partner: other, signal });
+  };
+  const needsLane = request.locking || request.action === 'delete';
+  return new PlannedSelect(needsLane, () => channel.file.stored.facts(), plan);
 }
 
 /** What is planned: neither a count nor groups need the order of their records. */
@@ -78,26 +79,46 @@ function requirePartner({ query }: SelectRequest, partner: OpenChannel | undefin
 const refused = (why: string): RsyndError =>
   new RsyndError('ERR_INVOPER', why, { subject: 'select' });
 
-/** A select whose first step is to be planned, because the size of the file may come later. */
+/**
+ * A select whose first steps are to be planned, because the size of the file may come later. To bind, to
+ * ask for that size and to plan cost as much as a step each, so each has a turn of its own.
+ */
 class PlannedSelect implements RecordSource {
   readonly needsLane: boolean;
-  readonly #plan: () => Answer<RecordSource>;
+  readonly #facts: () => Answer<FileFacts>;
+  readonly #plan: (records: number) => RecordSource;
+  #state: 'bound' | 'asking' | number = 'bound';
   #source: RecordSource | undefined;
 
-  constructor(needsLane: boolean, plan: () => Answer<RecordSource>) {
+  constructor(
+    needsLane: boolean,
+    facts: () => Answer<FileFacts>,
+    plan: (records: number) => RecordSource,
+  ) {
     this.needsLane = needsLane;
+    this.#facts = facts;
     this.#plan = plan;
   }
 
   step(): Answer<SourceStep> {
     if (this.#source !== undefined) return this.#source.step();
-    return andThen(this.#plan(), (source) => {
-      this.#source = source;
-      return { cost: 0 };
-    });
+    return andThen(this.#prepare(), () => ({ cost: 0 }));
   }
 
   close(): Answer<void> {
     return this.#source?.close();
+  }
+
+  #prepare(): Answer<void> {
+    if (this.#state === 'bound') {
+      this.#state = 'asking';
+      return;
+    }
+    if (this.#state === 'asking') {
+      return andThen(this.#facts(), ({ records }) => {
+        this.#state = records;
+      });
+    }
+    this.#source = this.#plan(this.#state);
   }
 }

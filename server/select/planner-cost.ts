@@ -17,13 +17,18 @@ export const keyReadCost = 3;
 /** A record sorted, in the same unit. */
 export const sortCost = 2;
 
-/** Records in the ranges of a key; several add up. */
+/** Records in the ranges of a key; several add up, but those of one text are images of the same values. */
 export function estimateRanges(
   ranges: readonly IndexRange[],
   key: KeySpec,
   records: number,
 ): number {
-  const sum = ranges.reduce((total, range) => total + estimateRange(range, key, records), 0);
+  const byText = new Map<string, number>();
+  for (const range of ranges) {
+    const estimate = estimateRange(range, key, records);
+    byText.set(range.text, Math.max(estimate, byText.get(range.text) ?? 0));
+  }
+  const sum = [...byText.values()].reduce((total, estimate) => total + estimate, 0);
   return Math.min(records, sum);
 }
 

@@ -180,7 +180,7 @@ export const queryOrdersMax = 64;
 export const queryAggregatesMax = 256;
 
 /** Select: server/select. Work of one step, after which others have a turn, and its records. */
-export const selectStepMs = 0.15;
+export const selectStepMs = 0.08;
 export const selectStepRecordsMax = 8192;
 /** Records found by a select wait so long for more to fill their frame. */
 export const frameWaitMs = 20;

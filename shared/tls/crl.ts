@@ -59,8 +59,7 @@ export function readRevocationLists(bytes: Buffer, source: string): RevocationLi
 
 function readList(der: Buffer, source: string): RevocationList {
   const list = parse(der, source);
-  const extensions = list.extensions.map(readExtension);
-  refuseParts(extensions, source);
+  refuseParts(list.extensions, source);
   const entries = readEntries(list.revoked, source);
   // Only authorities that did sign it are remembered: a handful, however many strangers are tried.
   const signers = new Set<string>();
@@ -89,7 +88,7 @@ interface ParsedList {
   readonly nextUpdate: Date | undefined;
   /** Content of the sequence of entries. */
   readonly revoked: Buffer;
-  readonly extensions: readonly DerElement[];
+  readonly extensions: readonly ListExtension[];
   readonly signed: SignedData;
 }
 
@@ -123,7 +122,7 @@ function parseContent(content: Buffer): Omit<ParsedList, 'signed'> {
   fields.end();
   const extensions = [...derElements(wrapped)].flatMap((each) => [...derElements(each.content)]);
   const nextUpdate = next === undefined ? undefined : derTime(next);
-  return { issuer, thisUpdate, nextUpdate, revoked, extensions };
+  return { issuer, thisUpdate, nextUpdate, revoked, extensions: extensions.map(readExtension) };
 }
 
 /** An entry is SEQUENCE { serial number, time, extensions? }. */

@@ -216,6 +216,8 @@ t.test('the server asks about its clients', { skip }, async (t) => {
   const other = root.issue('another');
   t.match(await enter(strict.server, other), /OCSP_NO_ANSWER/, 'hard: no answer, no session');
   t.equal(await enter(lax.server, other), 'in', 'soft: it passes');
+  const unchecked = await lax.logLine(({ msg }) => msg === 'client not checked');
+  t.match(unchecked, { code: 'OCSP_NO_ANSWER', certificate: { subject: 'CN=another' } });
 });
 
 t.test('the SDK asks about its server', { skip }, async (t) => {

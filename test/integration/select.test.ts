@@ -205,6 +205,22 @@ t.test('groups and budgets travel too', async (t) => {
   t.equal(found.length, RECORDS / 100, 'nothing twice, nothing left out');
 });
 
+t.test('joins and locking selects work over the connection', async (t) => {
+  await makeParts('locked');
+  await using connection = await connect(`rsynds://${server.server}`, { tls: { ca } });
+  const locked = await connection.open('locked', { definition: partsFile, mode: 'update' });
+  const parts = await connection.open('parts', { definition: partsFile });
+  const question = locked.select((f) => f.number.lt(5)).orderBy('number');
+  const pairs = await question.join(parts, { number: 'number' }).toArray();
+  t.strictSame(
+    pairs,
+    [0, 1, 2, 3, 4].map((number) => [part(number), part(number)]),
+  );
+  for await (const each of question.lock()) await locked.write({ ...each, name: 'seen' });
+  t.equal(await locked.select("name = 'seen'").count(), 5);
+  t.equal(locked.current?.locked, false);
+});
+
 /** Resolves with how many are left once some are deleted; rejects never: a test has its time. */
 async function whenSomeAreGone(channel: Channel<unknown>): Promise<number> {
   for (;;) {

@@ -35,7 +35,7 @@ export async function expelUntrusted(
   rules: ReviewRules,
 ): Promise<void> {
   const waiting = [...sessions];
-  const workers = Array.from({ length: judgedAtOnceMax }, async () => {
+  const workers = Array.from({ length: Math.min(judgedAtOnceMax, sessions.length) }, async () => {
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       await review(next, rules);
     }

@@ -30,6 +30,8 @@ export type Verdict =
 export interface TrustKeeperOptions extends MaterialSource {
   /** Milliseconds since 1970. @default Date.now */
   readonly now?: () => number;
+  /** Told of certificates that pass although their responder gave no answer that counts. */
+  readonly onUnchecked?: (finding: TrustFinding) => void;
   /** @default over HTTP */
   readonly exchange?: typeof exchangeOverHttp;
 }
@@ -90,7 +92,9 @@ export class TrustKeeper {
   async judge(socket: TLSSocket): Promise<Verdict> {
     try {
       const presented = presentedBy(socket);
-      return await within(certificateJudgeMs, this.#judgeNow(presented));
+      const verdict = await within(certificateJudgeMs, this.#judgeNow(presented));
+      if (verdict.isGood && verdict.warning) this.#options.onUnchecked?.(verdict.warning);
+      return verdict;
     } catch (error) {
       const code = error instanceof JudgeTimeout ? 'CERT_JUDGE_TIMEOUT' : 'CERT_JUDGE_FAILED';
       return refuse(findingOf(code, undefined, 0));

@@ -139,6 +139,11 @@ t.test('joins pair records; left ones keep those without a partner', async (t) =
     [{ number: 2 }, { id: 2 }],
     [{ number: 9 }, { id: 2 }],
   ]);
+  const sparse = query.sparse('number', 'state').join(customers, { customer: 'id' });
+  t.strictSame((await sparse.limit(1).toArray())[0], [
+    { number: 1, state: 'OR' },
+    { id: 1, name: 'buyer 1' },
+  ]);
   const wrong = query.join(customers, { customer: 'name' });
   await t.rejects(wrong.toArray(), { code: 'ERR_INVOPER' });
 });

@@ -388,7 +388,7 @@ t.test('digits under a key of text are found with zeros or with blanks in front'
     const { ranges, shown: explained } = plan(where, textKey);
     return [ranges.length, explained.estimate];
   };
-  t.strictSame(looked('id = 50')[0], 6, 'its own image, and one for each zero in it');
+  t.equal(looked('id = 50')[0], 6, 'its own image, and one for each zero in it');
   t.ok(looked('id = 50')[1] < RECORDS / 10);
   t.equal(looked('id = 111111')[0], 1);
   t.strictSame(plan('id between 50 and 60', textKey).shown.ranges.length > 0, true);
