@@ -4,7 +4,7 @@
 //   start: engine, locks ▸ certificate, trust ▸ listener ▸ clock    stop: the same from the right
 
 import { RsyndError } from '../shared/base/error.js';
-import { drainDeadlineMs } from '../shared/base/limits.js';
+import { clientsSavedMs, drainDeadlineMs } from '../shared/base/limits.js';
 import { encodeReply } from '../shared/protocol/codec.js';
 import { FrameWriter } from '../shared/protocol/frame-writer.js';
 import { printable } from '../shared/tls/certificate-text.js';
@@ -13,12 +13,8 @@ import { loadNonceSource } from '../shared/tls/random-state.js';
 import { Access } from './access/access.js';
 import type { Gate } from './access/gate.js';
 import { pathsBelow } from './access/paths.js';
-import { resolveCertificateFile } from './certificate/certificate-file.js';
-import { CertificateHolder } from './certificate/certificate-holder.js';
-import { passphraseSource } from './certificate/passphrase.js';
+import { TlsKeeper } from './certificate/tls-keeper.js';
 import { expelUntrusted, type ReviewedSession } from './certificate/trust/review-sessions.js';
-import { TrustKeeper } from './certificate/trust/trust-keeper.js';
-import { trustSettingsOf } from './certificate/trust/trust-settings.js';
 import { watchFiles } from './certificate/trust/watch-files.js';
 import type { DaemonOptions } from './config/daemon-options.js';
 import { createUniqueClock } from './isam/autokey.js';
@@ -31,6 +27,7 @@ import {
   type ConnectionTimes,
   SessionConnection,
 } from './net/session-connection.js';
+import { ClientJournal } from './observe/client-journal.js';
 import { describeError, type Log } from './observe/log.js';
 import { RefusalFile } from './observe/refusal-file.js';
 import { createRefusalLog } from './observe/refusal-log.js';
@@ -44,6 +41,7 @@ import type { StorageEngine } from './storage/engine.js';
 const tickMs = 1000;
 /** Every so many looks open sessions are judged again: certificates end, responders change their mind. */
 const ticksPerReview = 60;
+const ticksPerSave = clientsSavedMs / tickMs;
 
 /** What a daemon is made of beyond its options; tests bring their own engine and times. */
 export interface DaemonParts {
@@ -68,9 +66,8 @@ export class Daemon {
   readonly #paths;
   readonly #state: StateDirectory;
   readonly #access: Access;
-  #certificate: CertificateHolder | undefined;
-  #trust: TrustKeeper | undefined;
-  #level;
+  readonly #clients: ClientJournal;
+  #tls: TlsKeeper | undefined;
   #ticks = 0;
   #listener: Listener | undefined;
   #clock: NodeJS.Timeout | undefined;
@@ -82,10 +79,10 @@ export class Daemon {
   private constructor(options: DaemonOptions, parts: DaemonParts) {
     this.#options = options;
     this.#parts = parts;
-    this.#level = options.scl;
     this.#paths = pathsBelow(options.data);
     this.#state = new StateDirectory(options.data);
     this.#access = this.#openAccess();
+    this.#clients = new ClientJournal(this.#state);
     const { engine, locks, gate = this.#access.gate } = parts;
     this.#services = { engine, locks, gate, clock: createUniqueClock() };
   }
@@ -94,12 +91,13 @@ export class Daemon {
   static async start(options: DaemonOptions, parts: DaemonParts): Promise<Daemon> {
     const daemon = new Daemon(options, parts);
     daemon.#warn(daemon.#access.warnings);
-    await daemon.#openCertificate();
+    await daemon.#openTls();
     await daemon.#listen();
+    daemon.#noteDefaultLevel();
     daemon.#watch = daemon.#state.watch(() => daemon.#stateChanged());
     daemon.#fileWatch = watchFiles(
-      () => daemon.#trust?.files ?? [],
-      () => daemon.#trustChanged(),
+      () => daemon.#tls?.files ?? [],
+      () => daemon.#tlsChanged(),
     );
     daemon.#stateChanged(); // what changed between the first look and the watch
     daemon.#clock = setInterval(() => daemon.#tick(), tickMs);
@@ -110,7 +108,7 @@ export class Daemon {
   static async check(options: DaemonOptions, parts: DaemonParts): Promise<void> {
     const daemon = new Daemon(options, parts);
     daemon.#warn(daemon.#access.warnings);
-    await daemon.#openCertificate();
+    await daemon.#openTls();
   }
 
   /** The line that says connections are accepted; scripts wait for it, it stays as it is. */
@@ -139,60 +137,38 @@ export class Daemon {
     for (const name of RESTART_OPTIONS) {
       if (options[name] !== this.#options[name]) log.warn(`${name} changes at the next start only`);
     }
-    this.#stateChanged();
-    if (this.#certificate === undefined) return log.info('reloaded: there is no certificate');
-    this.#reloadTrust(options);
-    try {
-      const file = resolveCertificateFile(options.cert, this.#environment);
-      const level = options.scl;
-      const { leaf, notAfter, warnings } = await this.#certificate.reload({ file, level });
-      this.#level = level;
-      log.info({ serial: leaf.serialNumber, notAfter, scl: level }, 'certificate reloaded');
-      for (const warning of warnings) log.warn(warning);
-    } catch (error) {
-      log.error(describeError(error), 'certificate not reloaded, the one in use stays');
-    }
-    this.#renewContext();
-    this.#trust?.forgetAnswers();
-    await this.#reviewTrust();
+    this.#reloadUsers();
+    if (this.#tls === undefined) return log.info('reloaded: there is no certificate');
+    await this.#tls.reload(options);
+    await this.#useNewTls();
   }
 
-  /** True when other certificates of clients count than before. */
-  #reloadTrust(options?: DaemonOptions): boolean {
-    const { log } = this.#parts;
-    try {
-      const settings = options === undefined ? undefined : trustSettingsOf(options);
-      const isNew = this.#trust?.reload(settings) ?? false;
-      if (isNew) log.info({ clientAuth: this.#trust?.settings.clientAuth }, 'trust reloaded');
-      this.#warn(this.#trust?.newWarnings() ?? []);
-      return isNew;
-    } catch (error) {
-      log.error(describeError(error), 'trust not reloaded, what was trusted stays');
-      return false;
-    }
+  /** A certificate, an authority, a revocation list or the store changed. */
+  #tlsChanged(): void {
+    const refreshed = this.#tls?.refresh().then((isNew) => (isNew ? this.#useNewTls() : undefined));
+    refreshed?.catch((error) => this.#parts.log.error(describeError(error), 'unexpected'));
   }
 
-  /** A revocation list, an authority or the store changed. */
-  #trustChanged(): void {
-    if (!this.#reloadTrust()) return;
+  /** For new handshakes, and for the sessions there are. */
+  #useNewTls(): Promise<void> {
     this.#renewContext();
-    void this.#reviewTrust();
+    return this.#reviewTrust();
   }
 
   /** New handshakes go by what counts now. */
   #renewContext(): void {
-    if (this.#contextOptions !== undefined) this.#listener?.setCertificate(this.#contextOptions);
-  }
-
-  get #contextOptions() {
-    const base = this.#certificate?.contextOptions;
-    return base === undefined ? undefined : (this.#trust?.contextOptions(base) ?? base);
+    if (this.#tls !== undefined) this.#listener?.setCertificate(this.#tls.contextOptions);
   }
 
   /** Ends the sessions whose certificate or protocol does not qualify any more. */
   #reviewTrust(): Promise<void> {
-    const rules = { keeper: this.#trust, level: this.#level, host: this.#options.host };
+    const rules = { keeper: this.#tls?.trust, level: this.#level, host: this.#options.host };
     return expelUntrusted([...this.#connections].map(this.#reviewed), rules);
+  }
+
+  /** As asked for; a plain server has only what it was started with. */
+  get #level() {
+    return this.#tls?.level ?? this.#options.scl;
   }
 
   readonly #reviewed = (connection: SessionConnection): ReviewedSession => ({
@@ -217,6 +193,7 @@ export class Daemon {
     this.#watch?.stop();
     this.#fileWatch?.stop();
     this.#listener?.terminate();
+    this.#saveClients();
     await this.#parts.locks.close();
     await this.#parts.engine.close();
     this.#parts.log.info('stopped');
@@ -249,7 +226,11 @@ export class Daemon {
 
   /** Somebody ran rsynctl: what is in the state directory counts from now on, for open sessions too. */
   #stateChanged(): void {
-    this.#trustChanged();
+    this.#tlsChanged();
+    this.#reloadUsers();
+  }
+
+  #reloadUsers(): void {
     if (!this.#access.reload()) return;
     this.#parts.log.info('users reloaded');
     for (const connection of this.#connections) this.#review(connection);
@@ -267,44 +248,34 @@ export class Daemon {
     return this.#parts.environment ?? process.env;
   }
 
-  async #openCertificate(): Promise<void> {
-    const environment = this.#environment;
-    loadNonceSource(environment);
+  async #openTls(): Promise<void> {
+    const env = this.#environment;
+    loadNonceSource(env);
     if (!this.#options.encrypt) return;
-    const { cert, scl, passphraseFile } = this.#options;
-    this.#certificate = await CertificateHolder.open({
-      file: resolveCertificateFile(cert, environment),
-      passphrase: passphraseSource({
-        ...(passphraseFile === undefined ? {} : { file: passphraseFile }),
-        env: environment,
-      }),
-      level: scl,
-    });
-    const settings = trustSettingsOf(this.#options);
-    this.#trust = new TrustKeeper({
-      settings,
-      state: this.#state,
-      env: environment,
-      onUnchecked: createRefusalLog(this.#parts.log, Date.now, undefined, 'client not checked'),
-    });
-    this.#warn(this.#trust.newWarnings());
-    for (const warning of this.#certificate.certificate.warnings) this.#parts.log.warn(warning);
-    if (resolveLevel(scl) < 3) {
-      const now = `${minProtocolOf(scl)} and newer are served`;
-      this.#parts.log.warn({ scl }, `-scl=${scl} is a legacy level: ${now}; use -scl=3 or 4`);
+    const { log } = this.#parts;
+    const onUnchecked = createRefusalLog(log, Date.now, undefined, 'client not checked');
+    this.#tls = await TlsKeeper.open(this.#options, { state: this.#state, env, log, onUnchecked });
+  }
+
+  #noteDefaultLevel(): void {
+    try {
+      this.#tls?.noteDefaultLevel();
+    } catch (error) {
+      // A directory that cannot be written is served all the same, for reading.
+      this.#parts.log.warn(describeError(error), 'what level 0 means is not written down');
     }
   }
 
   async #listen(): Promise<void> {
     const { host, port } = this.#options;
     const { log } = this.#parts;
-    const contextOptions = this.#contextOptions;
+    const contextOptions = this.#tls?.contextOptions;
     const refusals = new RefusalFile(this.#state);
     this.#listener = await Listener.open({
       host,
       port,
       ...(contextOptions === undefined ? {} : { contextOptions }),
-      ...(this.#trust === undefined ? {} : { certificates: this.#trust }),
+      ...(this.#tls === undefined ? {} : { certificates: this.#tls.trust }),
       refusePlain: (id) => farewell('ERR_CLNTERR', `${NEEDS_ENCRYPTION}; ${refusalHint(id)}`, host),
       refuseBusy: (id) => farewell('ERR_SRVRLIMIT', `${IS_FULL}; ${refusalHint(id)}`, host),
       refuseCertificate: (refusal) =>
@@ -356,7 +327,11 @@ export class Daemon {
         owner: { id, label: `${user}@${peer}` },
         paths: this.#paths,
       }),
-      authenticate: this.#access.authenticate,
+      authenticate: async (credentials) => {
+        const user = await this.#access.authenticate(credentials);
+        this.#noteClient(user, arrived);
+        return user;
+      },
       peer: { address: arrived.peer.address, identity: arrived.identity },
       output,
       onUnexpected: (error) => log.error({ session: id, ...describeError(error) }, 'unexpected'),
@@ -365,11 +340,34 @@ export class Daemon {
     });
   }
 
+  /** For rehearsals. */
+  #noteClient(user: string, arrived: NetConnection): void {
+    const { peer, protocol, cipher, serverName, chain = [] } = arrived;
+    this.#clients.note({
+      address: peer.address,
+      user,
+      seen: Date.now(),
+      ...(protocol === undefined ? {} : { protocol }),
+      ...(cipher === undefined ? {} : { cipher }),
+      ...(serverName === undefined ? {} : { serverName }),
+      ...(chain.length === 0 ? {} : { chain: chain.map(String) }),
+    });
+  }
+
+  #saveClients(): void {
+    try {
+      this.#clients.save();
+    } catch (error) {
+      this.#parts.log.warn(describeError(error), 'the clients seen lately are not written down');
+    }
+  }
+
   #tick(): void {
     for (const connection of this.#connections) connection.tick();
     this.#ticks++;
+    if (this.#ticks % ticksPerSave === 0) this.#saveClients();
     if (this.#ticks % ticksPerReview !== 0) return;
-    this.#warn(this.#trust?.newWarnings() ?? []);
+    this.#tls?.warnOfEnds();
     void this.#reviewTrust();
   }
 }

@@ -25,9 +25,9 @@ import type { ShownByServer } from './revocation.js';
 import {
   classifyTlsFailure,
   encryptionRequired,
+  type FailedHandshake,
   revokedError,
   securityError,
-  type TlsFailure,
   tlsError,
   unreachable,
   wrongPin,
@@ -60,7 +60,7 @@ export async function dial(
   const trust = await loadTrust(options.tls, options.scl, process.env);
   const result = await dialTls(server, trust, signal);
   if (!('failure' in result)) return result;
-  const error = tlsError(server, options.scl, result.failure, result.cause);
+  const error = tlsError(server, options.scl, result);
   if (options.encryption === 'preferred' && result.failure === 'no-tls') {
     return dialPlain(server, signal, () => error);
   }
@@ -76,11 +76,6 @@ async function dialPlain(
   return { socket, security: IN_CLEAR, encryptionRequired: whenRequired };
 }
 
-interface FailedHandshake {
-  readonly failure: TlsFailure;
-  readonly cause: Error;
-}
-
 async function dialTls(
   server: ServerAddress,
   trust: Trust,
@@ -90,7 +85,7 @@ async function dialTls(
   const socket = connectTls(handshakeOptions(server, trust, raw));
   const stapled = keepStapled(socket);
   const failed = await handshake(socket, raw, signal);
-  if (failed !== undefined) return failed;
+  if (failed !== undefined) return { ...failed, remark: trust.expiredAuthorities };
   try {
     checkPin(server, trust, socket);
     await refuseRevoked(server, trust.revocation, { socket, stapled: stapled() }, signal);

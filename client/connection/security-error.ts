@@ -62,12 +62,19 @@ export function classifyTlsFailure(error: Error, bytesReceived: number): TlsFail
     : 'lost';
 }
 
+/** An attempt that failed. */
+export interface FailedHandshake {
+  readonly failure: TlsFailure;
+  readonly cause: Error;
+  /** What is known to be wrong on this side. */
+  readonly remark?: string | undefined;
+}
+
 /** The error a user sees when the handshake failed and there is no other way. */
 export function tlsError(
   server: ServerAddress,
   scl: ComplianceLevel,
-  failure: TlsFailure,
-  cause: Error,
+  { failure, cause, remark }: FailedHandshake,
 ): RsyndError {
   switch (failure) {
     case 'no-tls':
@@ -85,7 +92,11 @@ export function tlsError(
         cause,
       );
     case 'untrusted':
-      return securityError(server, `${at(server)} is not trusted: ${trustReason(cause)}`, cause);
+      return securityError(
+        server,
+        `${at(server)} is not trusted: ${trustReason(cause)}${remark === undefined ? '' : `; ${remark}`}`,
+        cause,
+      );
     case 'lost':
       return new RsyndError('ERR_NETPROB', `the connection was cut while TLS was negotiated`, {
         host: server.host,

@@ -31,6 +31,8 @@ export interface Trust {
   readonly needsChain: boolean;
   /** Name the certificate must be for, when not that of the host. */
   readonly servername: string | undefined;
+  /** Authorities of the options that have expired, in words; undefined when none has. */
+  readonly expiredAuthorities: string | undefined;
   /** What is looked up about the server's certificate after the handshake; undefined: nothing. */
   readonly revocation: RevocationRules | undefined;
 }
@@ -61,6 +63,7 @@ export async function loadTrust(
     pin,
     needsChain: pin === undefined || options.ca !== undefined,
     servername: options.servername,
+    expiredAuthorities: options.ca === undefined ? undefined : expiredAuthorities(ca ?? []),
     revocation: await loadRevocation(options, ca),
   };
 }
@@ -174,13 +177,19 @@ function checkAuthorities(pems: readonly string[]): void {
         'certificate of that authority, at the top of the chain',
     );
   }
-  const ends = roots.map((root) => validityOf(root).to);
-  const last = Math.max(...ends);
-  if (last < Date.now()) {
-    const which = roots.map(({ subject }) => nameText(subject)).join(' and ');
-    const when = new Date(last).toISOString();
-    throw unusable(`tls.ca: ${which} expired at ${when}; get the new certificate of the authority`);
-  }
+}
+
+/** Roots of the options past their end: what the handshake refuses then is not the server's fault alone. */
+function expiredAuthorities(pems: readonly string[]): string | undefined {
+  const ended = pems
+    .map((pem) => new X509Certificate(pem))
+    .filter((certificate) => validityOf(certificate).to < Date.now())
+    .map((certificate) => {
+      const when = new Date(validityOf(certificate).to).toISOString();
+      return `${nameText(certificate.subject)} of tls.ca expired at ${when}`;
+    });
+  if (ended.length === 0) return undefined;
+  return `${ended.slice(0, 3).join(', ')}: get the new certificate of the authority`;
 }
 
 async function loadRevocation(
@@ -247,7 +256,8 @@ function checkIdentity(
     throw unusable(`${who} is not valid before ${when}; compare the clock of this machine`);
   }
   if (!certificate.checkPrivateKey(readKey(key, passphrase))) {
-    throw unusable(`${who} does not belong to tls.key; give the key it was requested with`);
+    const why = 'was issued for another key; give the key it was requested with';
+    throw unusable(`tls.cert and tls.key cannot be used together: ${who} ${why}`);
   }
 }
 

@@ -3,15 +3,13 @@
 // the listener; it knows nothing of connections.
 
 import { policyFor, type SecurityLevel } from '../../shared/tls/policy.js';
-import {
-  type CertificateSource,
-  loadServerCertificate,
-  type ServerCertificate,
-} from './load-server-certificate.js';
+import type { ServerCertificate } from './load-server-certificate.js';
 import { proveCertificate, type ServerContextOptions } from './prove-certificate.js';
 
-/** What to load and how strictly to serve it. */
-export interface HolderSource extends CertificateSource {
+/** Where certificates come from and how strictly to serve them. */
+export interface HolderSource {
+  /** Loads the one to use now; asked again at each reload. Rejects with ERR_TLSCONF. */
+  readonly load: () => Promise<ServerCertificate>;
   readonly level: SecurityLevel;
 }
 
@@ -48,7 +46,7 @@ export class CertificateHolder {
   }
 
   /**
-   * Reads the file again, or another one or level, and proves it; then it is the one in use. Overlapping
+   * Loads anew, perhaps from elsewhere or for another level, and proves it; then it is the one in use. Overlapping
    * calls run one after the other.
    * @throws RsyndError ERR_TLSCONF; what was in use before stays in use.
    */
@@ -64,7 +62,7 @@ export class CertificateHolder {
 }
 
 async function load(source: HolderSource): Promise<Held> {
-  const certificate = await loadServerCertificate(source);
+  const certificate = await source.load();
   const { key, cert, path } = certificate;
   const contextOptions = { ...policyFor(source.level), key, cert };
   await proveCertificate(contextOptions, path);

@@ -1,9 +1,10 @@
 // From a certificate file to a key and a chain that belong together and are valid today. Called at start,
 // at each reload and by `--check`. What the TLS library thinks of them is proveCertificate's business.
 
-import type { X509Certificate } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import { RsyndError } from '../../shared/base/error.js';
 import {
+  type CertificateChain,
   isEncryptedKey,
   orderChain,
   readCertificates,
@@ -23,6 +24,7 @@ export interface CertificateSource {
 
 /** A usable server certificate. `key` is a secret: never log or send this object whole. */
 export interface ServerCertificate {
+  /** Where it comes from: a path, or an entry of the store. */
   readonly path: string;
   /** PEM, decrypted. */
   readonly key: string;
@@ -52,16 +54,27 @@ export async function loadServerCertificate(source: CertificateSource): Promise<
   const key = readPrivateKey(keyPem, passphrase, path);
   const chain = orderChain(readCertificates(parts.certificates, path), key);
   if (chain === undefined) throw unusable(path, noMatch(parts.certificates.length));
-  const { leaf, intermediates } = chain;
-  const dates = checkDates(path, leaf, source.now?.() ?? new Date());
+  const certificate = usableCertificate(path, key, chain, source.now?.());
+  const warnings = isReadableByOthers ? [openPermissions(path)] : [];
+  return { ...certificate, warnings: [...warnings, ...certificate.warnings] };
+}
+
+/**
+ * A key and its chain as a server presents them, if they are valid `now`. `source` is for messages.
+ * @throws RsyndError ERR_TLSCONF
+ */
+export function usableCertificate(
+  source: string,
+  key: KeyObject,
+  { leaf, intermediates }: CertificateChain,
+  now: Date = new Date(),
+): ServerCertificate {
   return {
-    path,
+    path: source,
     key: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
     cert: [leaf, ...intermediates].map(String).join(''),
     leaf,
-    notBefore: dates.notBefore,
-    notAfter: dates.notAfter,
-    warnings: [...(isReadableByOthers ? [openPermissions(path)] : []), ...dates.warnings],
+    ...checkDates(source, leaf, now),
   };
 }
 

@@ -39,6 +39,8 @@ export interface NetConnection {
   readonly protocol?: string;
   /** OpenSSL's name of the negotiated cipher; only with TLS. */
   readonly cipher?: string;
+  /** The name the client asked for; only with TLS. */
+  readonly serverName?: string;
   /** Whom its certificate says it is; only when one was asked for, shown and found good. */
   readonly identity?: PeerIdentity;
   /** That certificate and those above it, to judge them again. */
@@ -185,12 +187,14 @@ export class Arrival implements Pending {
 
   #admitSecured(secured: TLSSocket, proved: Pick<NetConnection, 'identity' | 'chain'> = {}): void {
     this.#settle();
+    const serverName = this.#offered?.serverName;
     this.#host.admit({
       socket: secured,
       peer: this.peer,
       encrypted: true,
       protocol: secured.getProtocol() ?? '',
       cipher: secured.getCipher().name,
+      ...(serverName !== undefined && { serverName }),
       ...proved,
     });
   }

@@ -56,6 +56,14 @@ export function judgeOcspAnswer(
   question: OcspQuestion,
   rules: OcspRules,
 ): OcspAnswer | OcspFault {
+  try {
+    return judgeParts(der, question, rules);
+  } catch {
+    return fault('OCSP_NO_ANSWER', 'what came is no OCSP answer'); // parts of it cannot be read
+  }
+}
+
+function judgeParts(der: Buffer, question: OcspQuestion, rules: OcspRules): OcspAnswer | OcspFault {
   const basic = parse(der);
   if ('fault' in basic) return basic;
   if (!isSignedByResponder(basic, question, rules)) return fault('OCSP_VERIFY_FAILED', '');
@@ -65,16 +73,12 @@ export function judgeOcspAnswer(
 }
 
 function parse(der: Buffer): BasicOCSPResponse | OcspFault {
-  try {
-    const { responseStatus, responseBytes } = OCSPResponse.fromBER(der);
-    const status = responseStatus.valueBlock.valueDec;
-    if (status !== 0 || responseBytes?.responseType !== BASIC_RESPONSE) {
-      return fault('OCSP_NO_ANSWER', `it says: ${STATUSES[status] || `status ${status}`}`);
-    }
-    return BasicOCSPResponse.fromBER(responseBytes.response.valueBlock.valueHexView);
-  } catch {
-    return fault('OCSP_NO_ANSWER', 'what came is no OCSP answer');
+  const { responseStatus, responseBytes } = OCSPResponse.fromBER(der);
+  const status = responseStatus.valueBlock.valueDec;
+  if (status !== 0 || responseBytes?.responseType !== BASIC_RESPONSE) {
+    return fault('OCSP_NO_ANSWER', `it says: ${STATUSES[status] || `status ${status}`}`);
   }
+  return BasicOCSPResponse.fromBER(responseBytes.response.valueBlock.valueHexView);
 }
 
 /** The issuer itself, whom it named (RFC 6960, 4.2.2.2), or whom our settings name. */

@@ -95,6 +95,14 @@ t.test('each kind of certificate is let in or refused with its reason', { skip }
       t.match(line, { code: expected, reason: /\w/, advice: /\w/, peer: { address: '127.0.0.1' } });
       if (files !== undefined) t.match(line, { certificate: { depth, subject: /^CN=/ } });
     }
+    if (/^(CERT_HAS_EXPIRED|CERT_NOT_YET_VALID)$/.test(expected)) {
+      await t.rejects(
+        errorOf(server, ca, files),
+        { code: 'ERR_TLSCONF' },
+        `${name}: the SDK knows`,
+      );
+      continue;
+    }
     const message = await errorOf(server, ca, files);
     if (expected === 'in') {
       t.equal(message, 'in', `${name}, SDK`);
@@ -187,4 +195,36 @@ t.test('what cannot work is refused before the port opens, with the fix', { skip
   }
   const good = [...required, '--client-ca', root.cert, '--check'];
   t.equal((await runProgram('dist/server/main.js', good)).code, 0);
+});
+
+t.test('a certificate stands for its user, and for nobody else', { skip }, async (t) => {
+  const data = temporaryDirectory(t);
+  const pki = temporaryDirectory(t);
+  const { bundle, ca } = await writeCertificate(pki);
+  const root = Authority.root(pki, 'root');
+  const rsynctl = async (...args: string[]): Promise<void> => {
+    const all = [...args, '--data', data];
+    const { code, stderr } = await runProgram('dist/rsynctl/main.js', all);
+    t.equal(code, 0, `rsynctl ${args.join(' ')} ${stderr}`);
+  };
+  for (const name of ['alice', 'bob']) await rsynctl('user', 'add', name, '--no-password');
+  await rsynctl('user', 'map', 'alice', 'dns:alice.example');
+  const trust = ['--client-auth', 'optional', '--client-ca', root.cert];
+  const server = await startDaemon(t, ['-d', data, '-encrypt', `-cert=${bundle}`, ...trust]);
+  const enter = async (files: IssuedFiles | undefined, user?: string): Promise<string> => {
+    const own = files === undefined ? {} : { cert: files.chain, key: files.key };
+    const who = user === undefined ? {} : { user };
+    const options = { encrypt: true, tls: { ca, ...own }, ...who };
+    const connection = await connect(server.server, options);
+    await connection.close();
+    return 'in';
+  };
+  const mapped = root.issue('whoever', { names: 'DNS:alice.example' });
+  t.equal(await enter(mapped), 'in', 'without a name');
+  t.equal(await enter(mapped, 'alice'), 'in', 'with her own');
+  await t.rejects(enter(mapped, 'bob'), { code: 'ERR_BADUSER' }, 'not as another');
+  await t.rejects(enter(root.issue('alice'), 'alice'), { code: 'ERR_BADUSER' }, 'not mapped');
+  await t.rejects(enter(undefined, 'alice'), { code: 'ERR_BADUSER' }, 'without a certificate');
+  const ended = await server.logLine(({ user }) => user === 'alice');
+  t.match(ended.msg, /session ended/);
 });

@@ -32,6 +32,8 @@ export interface TrustKeeperOptions extends MaterialSource {
   readonly now?: () => number;
   /** Told of certificates that pass although their responder gave no answer that counts. */
   readonly onUnchecked?: (finding: TrustFinding) => void;
+  /** Told of faults of our own; the certificate is refused. */
+  readonly onUnexpected?: (error: unknown) => void;
   /** @default over HTTP */
   readonly exchange?: typeof exchangeOverHttp;
 }
@@ -96,8 +98,7 @@ export class TrustKeeper {
       if (verdict.isGood && verdict.warning) this.#options.onUnchecked?.(verdict.warning);
       return verdict;
     } catch (error) {
-      const code = error instanceof JudgeTimeout ? 'CERT_JUDGE_TIMEOUT' : 'CERT_JUDGE_FAILED';
-      return refuse(findingOf(code, undefined, 0));
+      return this.#giveUp(error);
     }
   }
 
@@ -107,8 +108,8 @@ export class TrustKeeper {
     try {
       const presented = { certificates: chain, libraryCode: undefined };
       return await within(certificateJudgeMs, this.#judge(presented));
-    } catch {
-      return refuse(findingOf('CERT_JUDGE_FAILED', chain[0], 0));
+    } catch (error) {
+      return this.#giveUp(error, chain[0]);
     }
   }
 
@@ -148,6 +149,13 @@ export class TrustKeeper {
       return [listWarning(source, issuer, nextUpdate, days)];
     });
     return warnings;
+  }
+
+  #giveUp(error: unknown, certificate?: X509Certificate): Verdict {
+    if (error instanceof JudgeTimeout)
+      return refuse(findingOf('CERT_JUDGE_TIMEOUT', certificate, 0));
+    this.#options.onUnexpected?.(error);
+    return refuse(findingOf('CERT_JUDGE_FAILED', certificate, 0));
   }
 
   /** By what counts when the judgement ends: a responder may take seconds, and trust change meanwhile. */

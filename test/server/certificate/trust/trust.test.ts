@@ -215,7 +215,7 @@ t.test('a responder that never answers does not hold a client for ever', { skip 
   t.teardown(() => mock.timers.reset());
   const verdict = keeper.judgeAgain(chain);
   mock.timers.tick(certificateJudgeMs + 1);
-  t.match(await verdict, { isGood: false });
+  t.match(await verdict, { isGood: false, finding: { code: 'CERT_JUDGE_TIMEOUT' } });
 });
 
 t.test('sessions below a raised level end, plain ones are none of its business', async (t) => {
