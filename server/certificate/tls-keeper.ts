@@ -34,6 +34,7 @@ export class TlsKeeper {
   readonly #holder: CertificateHolder;
   readonly #expiry = new ExpiryWatch();
   #options: DaemonOptions;
+  #lastChange: Promise<unknown> = Promise.resolve();
 
   private constructor(options: DaemonOptions, parts: TlsKeeperParts, holder: CertificateHolder) {
     this.#options = options;
@@ -82,18 +83,29 @@ export class TlsKeeper {
   }
 
   /** Takes new options into use, and all that they name. Never rejects: the log says what came of it. */
-  async reload(options: DaemonOptions): Promise<void> {
-    this.#reloadTrust(options);
-    await this.#reloadCertificate(options);
-    this.trust.forgetAnswers();
+  reload(options: DaemonOptions): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#reloadTrust(options);
+      await this.#reloadCertificate(options);
+      this.trust.forgetAnswers();
+    });
   }
 
   /** Looks whether a file or the store has changed. True when new handshakes go by something else now. */
-  async refresh(): Promise<boolean> {
-    const isTrustNew = this.#reloadTrust();
-    const before = this.#holder.certificate.leaf.fingerprint256;
-    await this.#reloadCertificate(this.#options, before);
-    return isTrustNew || before !== this.#holder.certificate.leaf.fingerprint256;
+  refresh(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const isTrustNew = this.#reloadTrust();
+      const before = this.#holder.certificate.leaf.fingerprint256;
+      await this.#reloadCertificate(this.#options, before);
+      return isTrustNew || before !== this.#holder.certificate.leaf.fingerprint256;
+    });
+  }
+
+  /** One after the other, so that a look at the files never undoes newer options. */
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const changed = this.#lastChange.then(change);
+    this.#lastChange = changed.catch(() => undefined); // the caller hears of it
+    return changed;
   }
 
   /** Says what comes near its end, each thing once a stage. */
