@@ -1,4 +1,4 @@
-// Asks a TLS port what it serves: protocol by protocol, cipher by cipher, by handshakes as any client makes
+// Asks a TLS port what it serves: protocol by protocol, cipher by cipher, by handshakes as clients make
 // them. Used by `audit tls` and `dltest`. It trusts nothing and sends no byte of the protocol above TLS;
 // what it finds are facts, judged elsewhere.
 

@@ -202,7 +202,8 @@ export class StateDirectory {
   }
 
   #busy(): RsyndError {
-    const why = `another process changes ${this.path}; try again, or remove ${join(this.path, LOCK)} when there is none`;
+    const lock = join(this.path, LOCK);
+    const why = `another process changes ${this.path}; try again, or remove ${lock} when there is none`;
     return new RsyndError('ERR_FINUSE', why, { file: this.path });
   }
 

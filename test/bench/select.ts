@@ -108,7 +108,8 @@ const sides: Record<string, Side> = {
 };
 
 console.log(
-  `${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}, ${rounds} rounds, ${records} records of 200 bytes`,
+  `${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}, ` +
+    `${rounds} rounds, ${records} records of 200 bytes`,
 );
 const times = new Map<string, number[]>();
 for (const side of Object.values(sides)) await side(); // the first one compiles
@@ -183,7 +184,8 @@ for (const part of [0.5, 0.99]) {
   const of = (runs: number[][]): number => median(runs.map((run) => quantile(run, part)));
   const [quiet, busy] = [of(alone), of(beside)];
   console.log(
-    `keyed read p${part * 100}: alone ${quiet.toFixed(0)} us, beside a repeated scan ${busy.toFixed(0)} us: ${(busy / quiet).toFixed(2)} x`,
+    `keyed read p${part * 100}: alone ${quiet.toFixed(0)} us, ` +
+      `beside a repeated scan ${busy.toFixed(0)} us: ${(busy / quiet).toFixed(2)} x`,
   );
 }
 await sql?.end();

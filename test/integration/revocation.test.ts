@@ -1,7 +1,8 @@
 // Revocation, removed trust and a raised level reach sessions that are open already: they end within two seconds
 // and their locks are free. An old TLS session is no way around it.
 
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -252,4 +253,28 @@ t.test('the local authority: issue, revoke, and the session is gone', { skip }, 
   t.match(unknown.stderr, /no refusal ZZZZ2222 is kept/);
   const neither = await runProgram('dist/rsynctl/main.js', ['explain', 'what', ...args]);
   t.match(neither.stderr, /neither id nor code/);
+});
+
+t.test('a raised level ends the open sessions below it', { skip }, async (t) => {
+  const scene = await setUp(t, () => ['scl = 3']);
+  const visit = (protocol: string) => {
+    const to = ['s_client', '-connect', `127.0.0.1:${scene.server.port}`, protocol, '-quiet'];
+    const child = spawn('openssl', to, { stdio: ['pipe', 'pipe', 'ignore'] });
+    t.teardown(() => child.kill('SIGKILL'));
+    return child;
+  };
+  const [old, modern] = [visit('-tls1_2'), visit('-tls1_3')];
+  const words: Buffer[] = [];
+  old.stdout.on('data', (chunk: Buffer) => words.push(chunk));
+  for (const protocol of ['TLSv1.2', 'TLSv1.3']) {
+    await scene.server.logLine((line) => line.protocol === protocol);
+  }
+  const began = performance.now();
+  const closed = once(old, 'close');
+  scene.reconfigure(['scl = 4']);
+  await closed;
+  const ms = Math.round(performance.now() - began);
+  t.ok(ms < promisedMs, `${ms} ms`);
+  t.match(Buffer.concat(words).toString('latin1'), /lowest is now TLSv1\.3 \(PROTOCOL_TOO_LOW\)/);
+  t.equal(modern.exitCode, null, 'who qualifies stays');
 });

@@ -87,9 +87,8 @@ t.test('what cannot be read says which file, and quotes nothing of it', async (t
 
 t.test('changes of several processes lose nothing', async (t) => {
   const root = temporaryDirectory(t);
-  const path = new URL('change-child.ts', import.meta.url).pathname;
   const children = Array.from({ length: 3 }, () =>
-    spawn(process.execPath, ['--import', 'tsx', path, root, '40'], {
+    spawn(process.execPath, ['dist/test/server/state/change-child.js', root, '40'], {
       stdio: ['ignore', 'inherit', 'inherit'],
       env: cleanEnvironment(),
     }),
