@@ -43,6 +43,20 @@ export class RecordIterator<R> implements AsyncIterableIterator<R, undefined> {
     return turn;
   }
 
+  /** Puts all records that are left into a list, a frame at a time. Not while a next() is awaited. */
+  async collect(into: R[]): Promise<void> {
+    try {
+      while (await this.#refill()) {
+        while (this.#position < this.#records.length) {
+          into.push(this.#decode(this.#slice(), ++this.#given));
+        }
+      }
+    } catch (error) {
+      await this.return();
+      throw error;
+    }
+  }
+
   async return(): Promise<IteratorResult<R, undefined>> {
     this.#records = NO_RECORDS;
     this.#position = 0;
@@ -51,14 +65,19 @@ export class RecordIterator<R> implements AsyncIterableIterator<R, undefined> {
   }
 
   async #advance(): Promise<IteratorResult<R, undefined>> {
+    return (await this.#refill()) ? this.#give() : { done: true, value: undefined };
+  }
+
+  /** False when there are no more records. */
+  async #refill(): Promise<boolean> {
     while (this.#position >= this.#records.length) {
       const frame = await this.#frames.next();
-      if (frame.done === true) return { done: true, value: undefined };
+      if (frame.done === true) return false;
       this.#records = frame.value.records;
       this.#recordLength = frame.value.recordLength;
       this.#position = 0;
     }
-    return this.#give();
+    return true;
   }
 
   // Not async, because it runs once a record: a promise already settled costs a third.

@@ -21,6 +21,7 @@ import type { Join, Plan, SelectQuery } from '../../shared/select/query.js';
 import { selectError } from '../../shared/select/select-error.js';
 import { expected } from '../channel/call-values.js';
 import { numberOfName } from '../channel/key-of-reference.js';
+import { RecordIterator } from '../channel/record-iterator.js';
 import type { CallOptions } from '../connection/link.js';
 import { budgetError } from './budget-error.js';
 import type {
@@ -164,7 +165,10 @@ export class ChannelQuery<R, B = R> implements Query<R, B> {
 
   async toArray(): Promise<R[]> {
     const all: R[] = [];
-    for await (const record of this) all.push(record);
+    const each = this[Symbol.asyncIterator]();
+    // A promise for every record would cost more than the record.
+    if (each instanceof RecordIterator) await each.collect(all);
+    else for await (const record of { [Symbol.asyncIterator]: () => each }) all.push(record);
     return all;
   }
 

@@ -19,6 +19,7 @@ import {
   compileTextIn,
   orderTest,
 } from './predicate-text.js';
+import { compileZonedEqual } from './predicate-zoned.js';
 import type { Predicate } from './query-plan.js';
 import { compileNumber, type NumberReader, numberOf } from './value-number.js';
 import { compileWide } from './value-wide.js';
@@ -116,6 +117,9 @@ function compileComparison(condition: Condition<'compare'>): Predicate {
   const comparison = comparisonWith(condition.comparison, value);
   if (comparison === 'invalid') return never;
   if (comparison === 'valid') return compileIsValid(operand);
+  if (operand.type === 'decimal' && comparison === '=' && value.kind === 'number') {
+    return compileZonedEqual(operand, value.unscaled);
+  }
   const read = compileNumber(operand);
   if (read !== undefined) return compareNumber(read, comparison, numberOf(value));
   const isMatch = orderTest(comparison);

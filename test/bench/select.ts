@@ -74,12 +74,14 @@ const sql = await postgres?.connect();
 if (sql !== undefined) await fillPostgres();
 
 async function fillPostgres(): Promise<void> {
-  await sql?.query('create table bench (number char(8), grp char(8), grade int, rest char(180))');
+  await sql?.query(
+    'create table bench (number char(8), grp char(8), grade int, exact numeric(4), rest char(174))',
+  );
   const batch = 10_000;
   for (let from = 0; from < records; from += batch) {
     await sql?.query(
       `insert into bench select lpad(n::text, 8, '0'), lpad((n % 1000)::text, 8, '0'),
-       (n::bigint * 7919) % 100, repeat('x', 180) from generate_series($1::int, $2::int) n`,
+       (n::bigint * 7919) % 100, (n::bigint * 7919) % 100, repeat('x', 174) from generate_series($1::int, $2::int) n`,
       [from, Math.min(records, from + batch) - 1],
     );
   }
@@ -102,7 +104,9 @@ const sides: Record<string, Side> = {
     return found;
   },
   ...(sql !== undefined && {
-    [`PostgreSQL ${postgres?.version}, same rows over TLS`]: async () =>
+    [`PostgreSQL ${postgres?.version}, numeric column`]: async () =>
+      (await sql.query('select * from bench where exact = 42')).rows.length,
+    [`PostgreSQL ${postgres?.version}, integer column`]: async () =>
       (await sql.query('select * from bench where grade = 42')).rows.length,
   }),
 };

@@ -134,6 +134,7 @@ export class Walk {
     const filter = this.#filter;
     const { overheadBytes } = this.#store.layout;
     this.reached = NO_SLOT;
+    let left = this.#left;
     let slot = first;
     // Runs for every record of a scan: the directory is read here, not through block-reader.ts.
     for (; slot >= 0 && slot < slots; slot += step) {
@@ -142,16 +143,19 @@ export class Walk {
       const entry = BLOCK_HEADER_BYTES + slot * SLOT_ENTRY_BYTES;
       const at = ((block[entry] ?? 0) << 8) | (block[entry + 1] ?? 0);
       if (at === 0) continue;
-      if (!this.takeOne()) break;
+      if (left <= 0) break;
+      left--;
       const length = ((block[entry + 2] ?? 0) << 8) | (block[entry + 3] ?? 0);
       const start = at + overheadBytes;
       const isPlain = isSound && length < LARGE_MARK;
       if (isPlain && filter !== undefined && !filter(block, start, at + length)) continue;
       this.reached = slot;
+      this.#left = left;
       if (isPlain ? this.#give(slot, start, at + length) : this.show(slot)) continue;
-      this.giveBack();
+      left++;
       break;
     }
+    this.#left = left;
     this.reached = slot === first ? NO_SLOT : slot - step;
     return slot < 0 || slot >= slots;
   }
