@@ -10,6 +10,7 @@ import {
   PAGE_BYTES,
   PAGE_OVERHEAD_BYTES,
   SLOT_ENTRY_BYTES,
+  SLOTS_MAX,
   STORED_INSERTION_BYTES,
 } from './format.js';
 
@@ -34,7 +35,13 @@ export interface FileLayout {
   readonly slotBytesMax: number;
 }
 
-/** A fixed record may waste so much of a one-page block before larger blocks are considered. */
+/**
+ * Pages of a block, the best first. Two: a scan steps to half as many blocks as with one, which costs it
+ * a sixth less, and a store or an update, which rewrites a block, as much as before (measured with records
+ * of 200 bytes). More cost reads that come from the disk. One: for records so small that their slots run out.
+ */
+const PAGES_IN_ORDER = [2, 3, 4, 1].filter((pages) => pages <= blockPagesMax);
+/** A fixed record may waste so much of a block before another size is considered. */
 const WASTE_MAX = 0.15;
 
 export const insertionsPerSlot = (spec: FileSpec): number =>
@@ -50,9 +57,9 @@ export function chooseBlockBytes(spec: FileSpec): number {
   if (spec.record.format !== 'fixed') return blockBytesOf(1);
   const entry = slotOverhead(spec) + spec.record.size + SLOT_ENTRY_BYTES;
   let best = { pages: 1, waste: 1 };
-  for (let pages = 1; pages <= blockPagesMax; pages++) {
+  for (const pages of PAGES_IN_ORDER) {
     const bytes = blockBytesOf(pages);
-    const fitting = Math.floor((bytes - BLOCK_HEADER_BYTES) / entry);
+    const fitting = Math.min(SLOTS_MAX, Math.floor((bytes - BLOCK_HEADER_BYTES) / entry));
     const waste = 1 - (fitting * entry) / bytes;
     if (waste < best.waste) best = { pages, waste };
     if (waste <= WASTE_MAX) break;
