@@ -57,6 +57,16 @@ const GROUPS: readonly Group[] = [
     load: async () => (await import('./command/check.js')).addCheck,
   },
   {
+    name: 'tls-usage',
+    about: 'which clients came by which protocol',
+    load: async () => (await import('./command/tls-usage.js')).addTlsUsage,
+  },
+  {
+    name: 'ciphers',
+    about: 'the cipher suites a server takes',
+    load: async () => (await import('./command/ciphers.js')).addCiphers,
+  },
+  {
     name: 'dltest',
     about: 'is everything there that TLS and storage need',
     load: async () => (await import('./command/dltest.js')).addDltest,

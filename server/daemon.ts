@@ -30,7 +30,8 @@ import {
 import { ClientJournal } from './observe/client-journal.js';
 import { describeError, type Log } from './observe/log.js';
 import { RefusalFile } from './observe/refusal-file.js';
-import { createRefusalLog } from './observe/refusal-log.js';
+import { createPacedLog, createRefusalLog } from './observe/refusal-log.js';
+import { TlsUsage } from './observe/tls-usage.js';
 import { errorReply } from './operation/error-reply.js';
 import type { Services } from './operation/open.js';
 import { Session, type SessionOutput } from './session/session.js';
@@ -67,6 +68,10 @@ export class Daemon {
   readonly #state: StateDirectory;
   readonly #access: Access;
   readonly #clients: ClientJournal;
+  readonly #usage: TlsUsage;
+  /** Of those who log in the end is written down always, with user and address; so much any stranger can cause. */
+  readonly #logStarted: (line: object) => void;
+  readonly #logStrangerEnded: (line: object) => void;
   #tls: TlsKeeper | undefined;
   #ticks = 0;
   #listener: Listener | undefined;
@@ -83,6 +88,10 @@ export class Daemon {
     this.#state = new StateDirectory(options.data);
     this.#access = this.#openAccess();
     this.#clients = new ClientJournal(this.#state);
+    this.#usage = new TlsUsage(this.#state);
+    const { log } = parts;
+    this.#logStarted = createPacedLog((_, line) => log.info(line, 'session started'));
+    this.#logStrangerEnded = createPacedLog((_, line) => log.info(line, 'session ended'));
     const { engine, locks, gate = this.#access.gate } = parts;
     this.#services = { engine, locks, gate, clock: createUniqueClock() };
   }
@@ -193,7 +202,7 @@ export class Daemon {
     this.#watch?.stop();
     this.#fileWatch?.stop();
     this.#listener?.terminate();
-    this.#saveClients();
+    this.#saveSeen(this.#usage, this.#clients);
     await this.#parts.locks.close();
     await this.#parts.engine.close();
     this.#parts.log.info('stopped');
@@ -301,17 +310,21 @@ export class Daemon {
       now: Date.now,
       onClose: (reason) => {
         this.#connections.delete(connection);
-        log.info({ session: id, peer, user: connection.session.user, reason }, 'session ended');
+        const { user } = connection.session;
+        const line = { session: id, peer, user, reason };
+        if (user === undefined) this.#logStrangerEnded(line);
+        else log.info(line, 'session ended');
       },
     });
     this.#connections.add(connection);
     this.#arrivals.set(connection, arrived);
+    this.#usage.count(arrived, Date.now());
     const { encrypted, protocol, cipher, identity } = arrived;
     const certificate = identity && {
       subject: printable(identity.subject),
       fingerprint: identity.fingerprint,
     };
-    log.info({ session: id, peer, encrypted, protocol, cipher, certificate }, 'session started');
+    this.#logStarted({ session: id, peer, encrypted, protocol, cipher, certificate });
     // Its certificate was judged a moment ago, but the level may have changed during the handshake.
     const rules = { keeper: undefined, level: this.#level, host: this.#options.host };
     void expelUntrusted([this.#reviewed(connection)], rules);
@@ -340,9 +353,10 @@ export class Daemon {
     });
   }
 
-  /** For rehearsals. */
+  /** For rehearsals, and for who needs which protocol. */
   #noteClient(user: string, arrived: NetConnection): void {
     const { peer, protocol, cipher, serverName, chain = [] } = arrived;
+    this.#usage.noteUser(arrived, user);
     this.#clients.note({
       address: peer.address,
       user,
@@ -354,9 +368,9 @@ export class Daemon {
     });
   }
 
-  #saveClients(): void {
+  #saveSeen(...journals: readonly { save(): void }[]): void {
     try {
-      this.#clients.save();
+      for (const journal of journals) journal.save();
     } catch (error) {
       this.#parts.log.warn(describeError(error), 'the clients seen lately are not written down');
     }
@@ -365,7 +379,8 @@ export class Daemon {
   #tick(): void {
     for (const connection of this.#connections) connection.tick();
     this.#ticks++;
-    if (this.#ticks % ticksPerSave === 0) this.#saveClients();
+    const isTime = this.#ticks % ticksPerSave === 0;
+    this.#saveSeen(...[this.#usage, this.#clients].filter((each) => isTime || each.hasNews));
     if (this.#ticks % ticksPerReview !== 0) return;
     this.#tls?.warnOfEnds();
     void this.#reviewTrust();

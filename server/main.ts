@@ -45,6 +45,7 @@ function commandLine(): Command {
     .option('--passphrase-file <file>', 'passphrase of the key (else $RSYND_PASSPHRASE, or asked)')
     .option('-n', 'non-secure mode: no passwords, everyone acts as the default user')
     .option('-u <user>', 'default user; required by -n together with -encrypt')
+    .addOption(new Option('-w', 'no remote procedure service in this version').hideHelp())
     .option('--workers <n>', 'processes sharing port and files (only 1 in this version)')
     .option('--store <url>', 'where files live (only lmdb: in this version)')
     .option('--config <file>', 'TOML; the command line wins; unknown keys are errors')

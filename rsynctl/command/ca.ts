@@ -17,11 +17,14 @@ import { readMaterialFile } from '../../server/certificate/import/material.js';
 import {
   type AlternativeName,
   parseAlternativeNames,
+  writeAlternativeName,
 } from '../../server/certificate/request/alternative-names.js';
 import { toPem } from '../../server/certificate/request/der.js';
+import { commonNamesOf } from '../../server/certificate/request/distinguished-name.js';
 import { readRequest } from '../../server/certificate/request/read-request.js';
 import { factsOf } from '../../server/certificate/store/facts.js';
 import { RsyndError } from '../../shared/base/error.js';
+import { printable } from '../../shared/tls/certificate-text.js';
 import { answerText, openStore, requireWritable, writeOut } from '../certificate-files.js';
 import { collect, namePartsOf, withNameParts } from '../name-options.js';
 import { tableOf } from '../table.js';
@@ -161,7 +164,9 @@ async function issue(
   requireOut(profile, options);
   const { request } = await requestOf(options);
   const subject = subjectOf(name, options, request !== undefined);
-  const names = namesOf(name, options, { isClient, isRequested: request !== undefined });
+  if (subject === undefined && wantsClient) refuseOtherName(name, request?.subject);
+  const names = namesOf(name, options, { profile, isRequested: request !== undefined });
+  const unasked = names === undefined ? [] : (request?.names ?? []);
   refuseNameless(profile, names ?? request?.names ?? []);
   const made = await authority.issue({
     name,
@@ -173,6 +178,20 @@ async function issue(
     ...(request && { request }),
   });
   answerIssued(tool, made, options);
+  if (options.san !== undefined || unasked.length === 0) return;
+  const left = unasked.map(writeAlternativeName).join(', ');
+  tool.note(
+    printable(`the request asked for ${left} too; a name that may stand for a user needs --san`),
+  );
+}
+
+/** A common name can stand for a user: whoever made the request does not choose whom. */
+function refuseOtherName(name: string, subject: Uint8Array | undefined): void {
+  const asked = subject === undefined ? [] : commonNamesOf(subject);
+  if (asked.length === 1 && asked[0] === name) return;
+  const shown = asked.length === 0 ? 'no common name' : `the common name ${asked.join(' and ')}`;
+  const fix = `say --user ${name}, or --user with whom it is for`;
+  throw invalid(printable(`the request asks for ${shown}, not ${name}; ${fix}`));
 }
 
 /** Undefined: as the request says. What is typed here counts more than what somebody asks for. */
@@ -183,15 +202,15 @@ function subjectOf(name: string, options: IssueOptions, isRequested: boolean) {
   return { ...given, commonname: options.user ?? given.commonname ?? name };
 }
 
-/** Undefined: as the request says; but who is made a certain user gets no further names by asking. */
+/** Undefined: as the request says; but who can act as a user gets no further names by asking. */
 function namesOf(
   name: string,
-  { san, user }: IssueOptions,
-  { isClient, isRequested }: { readonly isClient: boolean; readonly isRequested: boolean },
+  { san }: IssueOptions,
+  { profile, isRequested }: { readonly profile: string; readonly isRequested: boolean },
 ): AlternativeName[] | undefined {
   if (san !== undefined) return parseAlternativeNames(san);
-  if (isRequested) return user === undefined ? undefined : [];
-  return parseAlternativeNames(isClient ? [] : [name]);
+  if (isRequested) return profile === 'server' ? undefined : [];
+  return parseAlternativeNames(profile === 'client' ? [] : [name]);
 }
 
 function refuseNameless(profile: string, names: readonly AlternativeName[]): void {

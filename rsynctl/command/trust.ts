@@ -15,6 +15,7 @@ import { pinOf, pinText } from '../../client/connection/trust.js';
 import { parseServer } from '../../client/filespec.js';
 import { fetchChain } from '../../server/diagnose/tls-probe.js';
 import { RsyndError } from '../../shared/base/error.js';
+import { printable } from '../../shared/tls/certificate-text.js';
 import type { Tool } from '../tool.js';
 
 interface AddOptions {
@@ -93,7 +94,9 @@ const describe = (name: string, leaf: X509Certificate, pin: string): string =>
     `  valid        ${leaf.validFrom} to ${leaf.validTo}`,
     `  fingerprint  ${leaf.fingerprint256} (SHA-256)`,
     `  key          ${pin}`,
-  ].join('\n');
+  ]
+    .map(printable) // a stranger chose the names: they must not write over the fingerprint
+    .join('\n');
 
 /** The whole word, because a thumb rests on Enter. */
 async function confirm(tool: Tool, name: string): Promise<void> {

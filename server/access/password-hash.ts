@@ -39,10 +39,14 @@ export async function hashPassword(password: string, cost = SCRYPT_COST): Promis
   return formatPasswordHash({ cost, salt, hash: await derive(password, cost, salt, HASH_BYTES) });
 }
 
-/** True when the password is the one that was kept. Takes the same time for every password. */
+/**
+ * True when the password is the one that was kept. Takes the same time for every password.
+ *
+ * HMAC, below scrypt, fills short keys up with NULs: with some at its end a password would be the same one.
+ */
 export async function verifyPassword(password: string, kept: PasswordHash): Promise<boolean> {
   const hash = await derive(password, kept.cost, kept.salt, kept.hash.length);
-  return timingSafeEqual(hash, kept.hash);
+  return timingSafeEqual(hash, kept.hash) && !password.includes('\0');
 }
 
 /** Reads a kept string; undefined when it is none, or would cost more than a check may. */
@@ -51,7 +55,8 @@ export function parsePasswordHash(text: string): PasswordHash | undefined {
   if (ln === undefined) return undefined;
   const cost = { ln: Number(ln), r: Number(r), p: Number(p) };
   if (cost.ln < 1 || cost.r < 1 || cost.p < 1 || cost.p > 16) return undefined;
-  if (bytesOf(cost) > passwordCheckBytesMax) return undefined;
+  // scrypt itself refuses N from 2^(16 r) on: such a check would fail as a fault of ours, and uncounted.
+  if (cost.ln >= 16 * cost.r || bytesOf(cost) > passwordCheckBytesMax) return undefined;
   return { cost, salt: Buffer.from(salt, 'base64'), hash: Buffer.from(hash, 'base64') };
 }
 
@@ -75,6 +80,9 @@ export function requireGoodPassword(password: string, user: string): void {
   if (bytes < passwordBytesMin || bytes > passwordBytesMax) {
     const range = `from ${passwordBytesMin} to ${passwordBytesMax} bytes`;
     throw new RsyndError('ERR_INVARG', `a password has ${range}, this one ${bytes}`);
+  }
+  if (password.includes('\0')) {
+    throw new RsyndError('ERR_INVARG', 'a password has no NUL character; leave it out');
   }
   if (password.toLowerCase() === user.toLowerCase()) {
     throw new RsyndError('ERR_INVARG', 'the password is the name of the user; choose another');

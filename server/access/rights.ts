@@ -3,7 +3,7 @@
 
 import type { OpenMode } from '../../shared/protocol/message.js';
 import { parseFilePattern } from './file-pattern.js';
-import { DEFAULT_EXTENSION } from './paths.js';
+import { DEFAULT_EXTENSION, withExtension } from './paths.js';
 
 /** What one does with a file: look, change records, make or replace it. */
 export type Action = 'read' | 'update' | 'create';
@@ -49,6 +49,12 @@ export function rightsOf(grants: readonly Grant[]): (action: Action, name: strin
   };
 }
 
-/** A file's name without the default extension, as people write it. */
-export const shortName = (name: string): string =>
-  name.endsWith(DEFAULT_EXTENSION) ? name.slice(0, -DEFAULT_EXTENSION.length) : name;
+/**
+ * A file's name without the default extension, as people write it: `orders.ism.ism` has no shorter one, because
+ * `orders.ism` is another file.
+ */
+export function shortName(name: string): string {
+  if (!name.endsWith(DEFAULT_EXTENSION)) return name;
+  const short = name.slice(0, -DEFAULT_EXTENSION.length);
+  return withExtension(short) === name ? short : name;
+}

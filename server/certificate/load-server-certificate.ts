@@ -20,6 +20,8 @@ export interface CertificateSource {
   readonly passphrase?: PassphraseSource;
   /** @default the system's clock */
   readonly now?: () => Date;
+  /** On Windows a key with a passphrase is refused, as users of the field know it. @default process.platform */
+  readonly platform?: NodeJS.Platform;
 }
 
 /** A usable server certificate. `key` is a secret: never log or send this object whole. */
@@ -50,7 +52,11 @@ export async function loadServerCertificate(source: CertificateSource): Promise<
   const parts = splitPem(text);
   const keyPem = theOneKey(path, parts.privateKeys);
   if (parts.certificates.length === 0) throw unusable(path, NO_CERTIFICATE);
-  const passphrase = isEncryptedKey(keyPem) ? await source.passphrase?.(path) : undefined;
+  const isEncrypted = isEncryptedKey(keyPem);
+  if (isEncrypted && (source.platform ?? process.platform) === 'win32') {
+    throw unusable(path, NO_PASSPHRASE_ON_WINDOWS);
+  }
+  const passphrase = isEncrypted ? await source.passphrase?.(path) : undefined;
   const key = readPrivateKey(keyPem, passphrase, path);
   const chain = orderChain(readCertificates(parts.certificates, path), key);
   if (chain === undefined) throw unusable(path, noMatch(parts.certificates.length));
@@ -80,6 +86,10 @@ export function usableCertificate(
 
 const NO_CERTIFICATE =
   'there is no certificate in it; append the certificate of the key (-----BEGIN CERTIFICATE-----)';
+
+const NO_PASSPHRASE_ON_WINDOWS =
+  'a private key with a passphrase is not supported on Windows; take it off (openssl pkey -in FILE ' +
+  '-out FILE) and protect the file, or keep key and certificate sealed in the store (rsynctl cert import)';
 
 const noMatch = (count: number): string =>
   `the private key does not match ${count === 1 ? 'the certificate' : `any of ${count} certificates`}` +

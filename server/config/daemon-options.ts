@@ -54,6 +54,7 @@ export interface RawOptions {
   readonly passphraseFile?: unknown;
   readonly n?: unknown;
   readonly u?: unknown;
+  readonly w?: unknown;
   readonly workers?: unknown;
   readonly store?: unknown;
   readonly logLevel?: unknown;
@@ -219,6 +220,9 @@ function refuseWhatIsNotHere(raw: RawOptions): void {
     throw bad(
       `-cipher=${String(raw.cipher)} is not accepted; HIGH is the only level, leave the option out`,
     );
+  }
+  if (raw.w !== undefined) {
+    throw bad('-w: this version has no remote procedure service; leave the option out');
   }
   if (raw.workers !== undefined && whole('workers', raw.workers, 1, 64) > 1) {
     throw bad('--workers above 1 is not available in this version; leave the option out');

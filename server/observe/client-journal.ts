@@ -33,6 +33,7 @@ export class ClientJournal {
   /** In order of last sight, the latest last. */
   readonly #clients: Map<string, SeenClient>;
   #isChanged = false;
+  #hasNews = false;
 
   /** Goes on from what is in the state directory; what cannot be read is begun anew. */
   constructor(state: StateDirectory) {
@@ -44,9 +45,21 @@ export class ClientJournal {
     );
   }
 
+  /** True when a client came that is not written down yet, or came otherwise than before. */
+  get hasNews(): boolean {
+    return this.#hasNews;
+  }
+
   /** Notes a client that has logged in. */
   note(client: SeenClient): void {
     const key = keyOf(client);
+    const { protocol, cipher, serverName } = this.#clients.get(key) ?? {};
+    const isKnown =
+      this.#clients.has(key) &&
+      protocol === client.protocol &&
+      cipher === client.cipher &&
+      serverName === client.serverName;
+    this.#hasNews ||= !isKnown;
     this.#clients.delete(key);
     this.#clients.set(key, client);
     this.#isChanged = true;
@@ -58,6 +71,7 @@ export class ClientJournal {
   /** Writes what has changed since the last time. ERR_CONFIG. */
   save(): void {
     if (!this.#isChanged) return;
+    this.#hasNews = false;
     this.#state.writeJson(FILE, { clients: [...this.#clients.values()].reverse() });
     this.#isChanged = false;
   }

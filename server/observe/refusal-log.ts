@@ -1,5 +1,6 @@
-// Log lines about refused connections and logins, at most so many a second: whoever hammers the port must not fill
-// the disk through us. What was left out is counted in the next line that is written.
+// Log lines that strangers cause, at most so many a second: refused connections and logins, sessions without a
+// login. Whoever hammers the port must not fill the disk through us. What was left out is counted in the next
+// line that is written.
 
 import { refusalLinesPerSecondMax } from '../../shared/base/limits.js';
 import type { Log } from './log.js';
@@ -8,16 +9,26 @@ import type { Log } from './log.js';
 export type LogRefusal<T extends object> = (refusal: T) => void;
 
 /** `keep` is given those that are written, for `rsynctl explain`; `text` is the message of every line. */
-export function createRefusalLog<T extends object>(
+export const createRefusalLog = <T extends object>(
   log: Pick<Log, 'warn'>,
   nowMs: () => number = Date.now,
   keep: (refusal: T) => void = () => undefined,
   text = 'connection refused',
-): LogRefusal<T> {
+): LogRefusal<T> =>
+  createPacedLog((refusal: T, line) => {
+    log.warn(line, text);
+    keep(refusal);
+  }, nowMs);
+
+/** Any lines that a stranger can cause; `line` is what to write: the fact, and how many were left out before. */
+export function createPacedLog<T extends object>(
+  write: (fact: T, line: object) => void,
+  nowMs: () => number = Date.now,
+): (fact: T) => void {
   let second = 0;
   let lines = 0;
   let leftOut = 0;
-  return (refusal) => {
+  return (fact) => {
     const now = Math.floor(nowMs() / 1000);
     if (now !== second) [second, lines] = [now, 0];
     if (lines >= refusalLinesPerSecondMax) {
@@ -25,9 +36,7 @@ export function createRefusalLog<T extends object>(
       return;
     }
     lines++;
-    const line: object = leftOut === 0 ? refusal : { ...refusal, leftOut };
-    log.warn(line, text);
+    write(fact, leftOut === 0 ? fact : { ...fact, leftOut });
     leftOut = 0;
-    keep(refusal);
   };
 }

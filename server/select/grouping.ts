@@ -4,6 +4,7 @@
 import { type Answer, andThen } from '../../shared/base/answer.js';
 import { RsyndError } from '../../shared/base/error.js';
 import { groupBytesMax, groupsMax, streamFrameBytes } from '../../shared/base/limits.js';
+import { creditOfRows } from '../../shared/protocol/select.js';
 import type { BoundQuery } from '../../shared/select/bound.js';
 import type { Scalar } from '../../shared/select/expression.js';
 import type { RecordSource, SourceStep } from '../operation/record-source.js';
@@ -179,7 +180,7 @@ export class Grouping implements RecordSource {
       if (group === undefined) throw new TypeError('a group was lost');
       const row = [...group.values, ...group.accumulator.result()];
       rows.push(row);
-      cost += rowBytes(row);
+      cost += creditOfRows([row]);
       this.#rows++;
       return true;
     };
@@ -195,16 +196,6 @@ export class Grouping implements RecordSource {
 const NOTHING_YET: SourceStep = { cost: 0 };
 /** Groups put in order or given in one step. */
 const perStep = 256;
-
-/** Bytes of a row on the wire, roughly. */
-function rowBytes(row: Row): number {
-  let bytes = 4;
-  for (const value of row) {
-    const isLong = typeof value === 'string' || value instanceof Uint8Array;
-    bytes += isLong ? value.length + 3 : 9;
-  }
-  return bytes;
-}
 
 function tooManyGroups(most: number): RsyndError {
   const why =

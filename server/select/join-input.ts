@@ -4,7 +4,12 @@
 // an own record without partner in a left join has an other part of length 0.
 
 import { type Answer, andThen, isLater } from '../../shared/base/answer.js';
-import { selectBatchRecordsMax, streamFrameBytes } from '../../shared/base/limits.js';
+import { RsyndError } from '../../shared/base/error.js';
+import {
+  frameBytesMax,
+  selectBatchRecordsMax,
+  streamFrameBytes,
+} from '../../shared/base/limits.js';
 import type { Join } from '../../shared/select/query.js';
 import type { StoredFile } from '../storage/engine.js';
 import type { Lookup } from './lookup.js';
@@ -153,12 +158,21 @@ export class JoinInput implements RowInput {
 }
 
 const NOTHING = Buffer.alloc(0);
+/** A pair travels in one frame, behind its header. */
+const pairBytesMax = frameBytesMax - 64;
 
 function takePair(take: TakeRow, own: Buffer, other: Buffer): boolean {
-  const pair = Buffer.allocUnsafe(8 + own.length + other.length);
+  const bytes = 8 + own.length + other.length;
+  if (bytes > pairBytesMax) throw tooLong(bytes);
+  const pair = Buffer.allocUnsafe(bytes);
   pair.writeUInt32BE(own.length, 0);
   own.copy(pair, 4);
   pair.writeUInt32BE(other.length, 4 + own.length);
   other.copy(pair, 8 + own.length);
   return take(pair, 0, pair.length);
+}
+
+function tooLong(bytes: number): RsyndError {
+  const why = `a pair of ${bytes} bytes does not fit a frame; choose fields of the first file`;
+  return new RsyndError('ERR_INVOPER', why, { subject: 'select' });
 }

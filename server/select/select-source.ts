@@ -14,7 +14,8 @@ import {
 } from '../../shared/base/limits.js';
 import type { SelectedReply, SelectRequest } from '../../shared/protocol/message.js';
 import { bindExpression } from '../../shared/select/bind.js';
-import type { BoundQuery } from '../../shared/select/bound.js';
+import type { BoundExpression, BoundQuery } from '../../shared/select/bound.js';
+import { effortOf } from '../../shared/select/check-effort.js';
 import { parseExpression } from '../../shared/select/parse.js';
 import type { Join } from '../../shared/select/query.js';
 import type { OpenChannel } from '../operation/open-channel.js';
@@ -73,6 +74,8 @@ class Assembly {
   readonly #parts: SelectParts;
   readonly #work: Work;
   readonly #matches: Predicate | undefined;
+  /** Which records of the other file may be partners. */
+  readonly #partnerWhere: BoundExpression | undefined;
   readonly #ending: Ending;
   readonly #walk: RecordWalk;
 
@@ -81,7 +84,8 @@ class Assembly {
     const { where, limit = Number.POSITIVE_INFINITY } = bound;
     const { resume } = request.query;
     this.#parts = parts;
-    this.#work = new Work(bound);
+    this.#partnerWhere = partnerWhereOf(parts);
+    this.#work = new Work(bound, bytesPerRecord(parts, this.#partnerWhere));
     const isAll = where.op === 'constant' && where.value;
     this.#matches = isAll ? undefined : compilePredicate(where);
     const needsToken = this.#work.isBounded || resume !== undefined;
@@ -122,9 +126,8 @@ class Assembly {
 
   #join(partner: OpenChannel, join: Join, shape: RowShape): RowInput {
     const { channel } = this.#parts;
-    const { where, kind, on } = join;
-    const tree = typeof where === 'string' ? parseExpression(where) : where;
-    const bound = tree === undefined ? undefined : bindExpression(tree, partner.file.spec);
+    const { kind, on } = join;
+    const where = this.#partnerWhere;
     return new JoinInput({
       // The first few of an inner join are not those of the first few records: some have no partner.
       own: this.#input(this.#whole(), kind === 'left' ? 'top' : 'all'),
@@ -132,7 +135,7 @@ class Assembly {
       kind,
       other: partner.file.stored,
       lookup: planLookup(channel.file.spec, partner.file, on),
-      where: bound === undefined ? undefined : compilePredicate(bound),
+      where: where === undefined ? undefined : compilePredicate(where),
       isBounded: this.#work.isBounded,
     });
   }
@@ -192,6 +195,31 @@ class Assembly {
     const { format, size } = this.#parts.channel.file.spec.record;
     return wholeRecord(format === 'fixed' ? size : 0, size);
   }
+}
+
+function partnerWhereOf({ request, partner }: SelectParts): BoundExpression | undefined {
+  const where = request.query.join?.where;
+  if (partner === undefined || where === undefined) return undefined;
+  const tree = typeof where === 'string' ? parseExpression(where) : where;
+  return bindExpression(tree, partner.file.spec);
+}
+
+/** What has to be looked at for one record, at worst. To read it costs less than to search it. */
+function bytesPerRecord(
+  { bound, channel, partner }: SelectParts,
+  partnerWhere: BoundExpression | undefined,
+): number {
+  const { where, orderBy, fields = [], groupBy } = bound;
+  const made = [
+    ...orderBy,
+    ...fields.map((operand) => ({ operand })),
+    ...(groupBy?.fields ?? []).map((operand) => ({ operand })),
+    ...(groupBy?.aggregates ?? []),
+  ].reduce((sum, { operand }) => sum + (operand?.length ?? 0), 0);
+  const own = effortOf(where).steps + made + channel.file.spec.record.size / 4;
+  if (partner === undefined) return own;
+  const other = partnerWhere === undefined ? 0 : effortOf(partnerWhere).steps;
+  return Math.max(own, other + partner.file.spec.record.size / 4);
 }
 
 /** The query and the way it goes, as text: a token leads back into no other. */

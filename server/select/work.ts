@@ -10,11 +10,13 @@ import { Pace } from './pace.js';
 export type SpentBudget = 'maxScan' | 'maxMs';
 
 export class Work {
-  readonly #pace = new Pace();
+  readonly #pace: Pace;
   readonly #maxScan: number;
   readonly #maxMs: number;
 
-  constructor({ maxScan, maxMs }: Pick<BoundQuery, 'maxScan' | 'maxMs'>) {
+  /** `bytesPerRecord`: what has to be looked at for one record, at worst. */
+  constructor({ maxScan, maxMs }: Pick<BoundQuery, 'maxScan' | 'maxMs'>, bytesPerRecord: number) {
+    this.#pace = new Pace(bytesPerRecord);
     this.#maxScan = maxScan ?? Number.POSITIVE_INFINITY;
     this.#maxMs = maxMs ?? Number.POSITIVE_INFINITY;
   }

@@ -241,7 +241,8 @@ export class Session {
     if (reply !== undefined) this.#options.output.reply(reply, channel, id);
   }
 
-  #refuse({ channel, id, bytes }: Envelope, error: unknown): void {
+  #refuse({ channel, id, bytes, turn }: Envelope, error: unknown): void {
+    if (turn !== undefined) return this.#options.onUnexpected(error);
     this.#pending--;
     this.#pendingBytes -= bytes;
     if (!(error instanceof RsyndError)) this.#options.onUnexpected(error);

@@ -31,6 +31,7 @@ import {
   stateLockWaitMs,
   stateWatchMs,
 } from '../../shared/base/limits.js';
+import { NoPlainFile, readPlainFile } from './plain-file.js';
 
 /** Name of the directory below the data root. */
 export const STATE_DIRECTORY = '.rsynd';
@@ -49,12 +50,10 @@ export class StateDirectory {
   read(name: string): Buffer | undefined {
     const path = join(this.path, name);
     try {
-      const { size } = statSync(path);
-      if (size > stateFileBytesMax) throw this.#unusable(name, `has ${size} bytes`);
-      return readFileSync(path);
+      return readPlainFile(path, stateFileBytesMax);
     } catch (cause) {
       if (isMissing(cause)) return undefined;
-      if (cause instanceof RsyndError) throw cause;
+      if (cause instanceof NoPlainFile) throw this.#unusable(name, cause.message);
       throw this.#unusable(name, 'cannot be read', cause);
     }
   }

@@ -178,10 +178,20 @@ export const queryValueBytesMax = 4096;
 /** Terms of one order, and values computed over a group. */
 export const queryOrdersMax = 64;
 export const queryAggregatesMax = 256;
+/** Bytes that the fields of one row, and those of one order, may have together. */
+export const queryRowBytesMax = recordBytesMax;
+/** The same of a group: its values travel as text, which may double them, and fit one frame. */
+export const groupRowBytesMax = 512 * 1024;
+/** Steps from byte to byte that a condition may need for one record at worst: some 40 ms. */
+export const conditionStepsMax = 16 * 1024 * 1024;
+/** Tables made of the patterns of one condition. */
+export const patternTableBytesMax = 4 * 1024 * 1024;
 
 /** Select: server/select. Work of one step, after which others have a turn, and its records. */
 export const selectStepMs = 0.08;
 export const selectStepRecordsMax = 8192;
+/** Bytes that one step may have to look at, were every record the worst: those before say nothing of the next. */
+export const selectStepBytesMax = 8 * 1024 * 1024;
 /** Records found by a select wait so long for more to fill their frame. */
 export const frameWaitMs = 20;
 /** Sorted records kept in memory by one select; more are put into runs in a file. */
@@ -310,3 +320,6 @@ export const probeHandshakeMs = 1_500;
 /** Clients seen lately that are remembered, and how often they are written down: server/observe. */
 export const clientsRememberedMax = 1_000;
 export const clientsSavedMs = 30_000;
+/** Addresses with each protocol that are counted, and users named for one: server/observe. */
+export const usagePeersMax = 1_000;
+export const usageUsersMax = 16;

@@ -4,8 +4,10 @@
 
 import {
   fieldsPerFileMax,
+  groupRowBytesMax,
   queryAggregatesMax,
   queryOrdersMax,
+  queryRowBytesMax,
   segmentsPerKeyMax,
 } from '../base/limits.js';
 import type { FileSpec } from '../record/file-spec.js';
@@ -71,17 +73,25 @@ function refuseOrderOfGroups({ orderBy, groupBy }: BoundQuery): void {
 
 function bindOrders(orderBy: readonly string[], spec: FileSpec): BoundOrder[] {
   checkCount(orderBy, 'orderBy', queryOrdersMax);
-  return orderBy.map((term) => {
+  const bound = orderBy.map((term) => {
     const { operand, descending } = parseOrder(term);
     return { operand: bindOperand(operand, spec), descending };
   });
+  checkBytes(
+    bound.map(({ operand }) => operand),
+    'orderBy',
+    queryRowBytesMax,
+  );
+  return bound;
 }
 
 function bindFields(fields: readonly string[], spec: FileSpec, what: string): BoundOperand[] {
   checkCount(fields, what, fieldsPerFileMax);
   if (fields.length === 0 && what === 'fields')
     throw selectError('name the fields that shall come');
-  return fields.map((name) => bindName(name, spec));
+  const bound = fields.map((name) => bindName(name, spec));
+  checkBytes(bound, what, queryRowBytesMax);
+  return bound;
 }
 
 function bindGrouping(grouping: Grouping, spec: FileSpec): NonNullable<BoundQuery['groupBy']> {
@@ -94,6 +104,8 @@ function bindGrouping(grouping: Grouping, spec: FileSpec): NonNullable<BoundQuer
     fields: bindFields(fields, spec, 'groupBy'),
     aggregates: aggregates.map((aggregate) => bindAggregate(aggregate, spec)),
   };
+  const values = [...bound.fields, ...bound.aggregates.flatMap(({ operand }) => operand ?? [])];
+  checkBytes(values, 'groupBy', groupRowBytesMax);
   refuseDoubleNames([
     ...bound.fields.map(({ text }) => text),
     ...bound.aggregates.map(({ name }) => name),
@@ -164,4 +176,14 @@ function limitOf<N extends 'limit' | 'maxScan' | 'maxMs'>(
 
 function checkCount(list: readonly unknown[], what: string, max: number): void {
   if (list.length > max) throw selectError(`${what} takes at most ${max}, not ${list.length}`);
+}
+
+/** A field may be named again and again, and `rec` may name all of a record each time. */
+function checkBytes(operands: readonly BoundOperand[], what: string, max: number): void {
+  const bytes = operands.reduce((sum, { length }) => sum + length, 0);
+  if (bytes > max) {
+    throw selectError(
+      `the fields of ${what} have ${bytes} bytes together, at most ${max} are taken`,
+    );
+  }
 }

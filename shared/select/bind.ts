@@ -15,6 +15,7 @@ import type {
   BoundValue,
   LikePart,
 } from './bound.js';
+import { checkEffort } from './check-effort.js';
 import { checkExpression } from './check-expression.js';
 import type { Comparison, Expression, Scalar } from './expression.js';
 import { parseLike } from './like-pattern.js';
@@ -35,7 +36,9 @@ const constant = (value: boolean): BoundExpression => ({ op: 'constant', value }
 export function bindExpression(where: Expression | undefined, spec: FileSpec): BoundExpression {
   if (where === undefined) return constant(true);
   checkExpression(where);
-  return bindPart(where, spec, false);
+  const bound = bindPart(where, spec, false);
+  checkEffort(bound);
+  return bound;
 }
 
 /** The opposite of it when `negated`. */

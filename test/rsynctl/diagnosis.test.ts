@@ -1,6 +1,6 @@
 // rsynctl dltest, audit tls, check and trust as an administrator uses them: as programs, against a real daemon.
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -92,6 +92,69 @@ t.test('check speaks to people, programs and two kinds of monitors', async (t) =
   t.match(gone.stdout, 'RSYND CRITICAL');
   t.equal((await rsynctl(['check', 'a:b:c', '--format', 'nagios'])).status, 3);
   t.equal((await rsynctl(['check', daemon.server])).status, 1);
+});
+
+t.test('ciphers lists what is taken, of a running server and of settings', async (t) => {
+  const suites = (said: string): string[] =>
+    said
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' ')[0] ?? '');
+  const settings = await rsynctl(['ciphers', '-scl=4', '-cert', bundle]);
+  t.equal(settings.status, 0, settings.stderr);
+  t.strictSame(suites(settings.stdout).sort(), [
+    'TLS_AES_128_GCM_SHA256',
+    'TLS_AES_256_GCM_SHA384',
+    'TLS_CHACHA20_POLY1305_SHA256',
+  ]);
+  const daemon = await startServer(t, 3);
+  const running = await rsynctl(['ciphers', daemon.server]);
+  t.match(
+    running.stdout,
+    /^ECDHE-RSA-AES256-GCM-SHA384 TLSv1\.2 Kx=ECDH Au=RSA Enc=AESGCM\(256\) Mac=AEAD$/m,
+  );
+  t.notMatch(running.stdout, /TLSv1(\.1)? |NULL|RC4|3DES|Mac=SHA/);
+  await daemon.stop();
+  t.not((await rsynctl(['ciphers', daemon.server])).status, 0, 'nothing to ask');
+});
+
+const noOpenssl = spawnSync('openssl', ['version']).status === 0 ? false : 'needs openssl';
+
+t.test('tls-usage names who came by which protocol', { skip: noOpenssl }, async (t) => {
+  const own = temporaryDirectory(t);
+  const level2 = ['-d', own, '-n', '-u', 'shop', '-encrypt', '-scl=2', `-cert=${bundle}`];
+  const daemon = await startDaemon(t, level2);
+  const target = ['s_client', '-connect', `127.0.0.1:${daemon.port}`, '-CAfile', ca];
+  spawnSync('openssl', [...target, '-tls1_1', '-cipher', 'DEFAULT:@SECLEVEL=0'], { input: '' });
+  spawnSync('openssl', [...target, '-tls1_2'], { input: '' });
+  const connection = await connect(daemon.server, { tls: { ca } });
+  await connection.close();
+  await daemon.stop();
+  const { status, stdout } = await rsynctl(['--data', own, 'tls-usage']);
+  t.equal(status, 0);
+  t.match(stdout, /^PROTOCOL +CLIENT +CONNECTIONS +LAST SEEN +USERS +CIPHER$/m);
+  t.match(stdout, /^TLSv1\.1 +127\.0\.0\.1 +1 .* - +ECDHE-RSA-AES256-SHA\nTLSv1\.2 +127\.0\.0\.1/m);
+  t.match(stdout, /^TLSv1\.3 +127\.0\.0\.1 +\d+ .* shop +TLS_AES_256_GCM_SHA384$/m);
+  const { peers } = JSON.parse((await rsynctl(['--data', own, 'tls-usage', '--json'])).stdout);
+  t.match(peers[0], { address: '127.0.0.1', protocol: 'TLSv1.1', connections: 1, users: [] });
+});
+
+t.test('tls-usage and rehearse are about a second behind a running server', async (t) => {
+  const own = temporaryDirectory(t);
+  const args = ['-d', own, '-n', '-u', 'shop', '-encrypt', `-cert=${bundle}`];
+  const daemon = await startDaemon(t, args);
+  t.match((await rsynctl(['--data', own, 'tls-usage'])).stdout, 'nobody has connected yet');
+  const connection = await connect(daemon.server, { tls: { ca } });
+  t.teardown(() => connection.close());
+  const end = Date.now() + 10_000;
+  let said = '';
+  while (!/^TLSv1\.3 .* shop /m.test(said) && Date.now() < end) {
+    said = (await rsynctl(['--data', own, 'tls-usage'])).stdout;
+  }
+  t.match(said, /^TLSv1\.3 .* shop /m);
+  const rehearsed = await rsynctl(['--data', own, 'cert', 'rehearse', '--client-auth', 'required']);
+  t.equal(rehearsed.status, 1);
+  t.match(rehearsed.stdout, /^refused +shop@127\.0\.0\.1 .* showed no certificate/m);
 });
 
 t.test('trust add takes no key that nobody has compared', async (t) => {

@@ -91,7 +91,8 @@ export class LocalAuthority {
   }
 
   /**
-   * Makes it; the store gets it as an authority that the data port trusts for clients.
+   * Makes it; the store gets it as an authority that the data port trusts for clients. What was cut off in the
+   * middle is finished, with the authority that was made then.
    * @throws RsyndError ERR_INVARG: a part of the name; ERR_ENTRYUSED: there is one already.
    */
   async init(name: NameParts): Promise<X509Certificate> {
@@ -99,12 +100,31 @@ export class LocalAuthority {
     const own = `rsynd local CA ${randomBytes(4).toString('hex')}`;
     const subject = { ...name, commonname: name.commonname || own };
     checkName(subject);
+    const begun = this.#unfinished();
+    if (begun !== undefined) return this.#finish(begun, subject.commonname);
     this.#refuseSecond();
     const key = await makeKey('rsa');
     const certificate = await this.#state.change(() => this.#found(subject, key));
+    return this.#finish(certificate, subject.commonname);
+  }
+
+  /** The certificate of an authority whose `init` did not come to its end. */
+  #unfinished(): X509Certificate | undefined {
+    const file = readAuthorityFile(this.#state);
+    if (file === undefined) return undefined;
+    const certificate = new X509Certificate(file.certificate);
+    const hasList = this.#state.read(REVOCATION_LIST_FILE) !== undefined;
+    return this.#isStored(certificate) && hasList ? undefined : certificate;
+  }
+
+  #isStored(certificate: X509Certificate): boolean {
+    return this.#store.list().some(({ id }) => id === fingerprintOf(certificate));
+  }
+
+  async #finish(certificate: X509Certificate, proposedName: string): Promise<X509Certificate> {
     const trustedFor = { data: true, replication: false, rest: false };
-    const proposedName = subject.commonname;
-    await this.#store.add([{ kind: 'authority', chain: [certificate], trustedFor, proposedName }]);
+    const entry = { kind: 'authority', chain: [certificate], trustedFor, proposedName } as const;
+    if (!this.#isStored(certificate)) await this.#store.add([entry]);
     await this.makeRevocationList(LIST_DAYS_DEFAULT);
     return certificate;
   }

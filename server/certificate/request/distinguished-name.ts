@@ -3,7 +3,7 @@
 
 import * as asn1 from 'asn1js';
 import { RsyndError } from '../../../shared/base/error.js';
-import { identifier, type Piece, sequence } from './der.js';
+import { identifier, type Piece, parse, partsOf, sequence } from './der.js';
 
 /** Parts that are absent or empty are left out. */
 export interface NameParts {
@@ -75,4 +75,16 @@ function encodePart(field: keyof NameParts, value: string): Piece {
   if (field === 'country') return new asn1.PrintableString({ value: value.toUpperCase() });
   if (field === 'email') return new asn1.IA5String({ value });
   return new asn1.Utf8String({ value });
+}
+
+const COMMON_NAME = '2.5.4.3';
+
+/** The common names in the DER of a Name that somebody else wrote, in its order. */
+export function commonNamesOf(subject: Uint8Array): string[] {
+  const parts = partsOf(parse(subject)).flatMap(partsOf).map(partsOf);
+  return parts.flatMap(([oid, value]) => {
+    const isOne = oid instanceof asn1.ObjectIdentifier && oid.valueBlock.toString() === COMMON_NAME;
+    if (!isOne) return [];
+    return value instanceof asn1.BaseStringBlock ? [value.getValue()] : [''];
+  });
 }

@@ -5,9 +5,10 @@
 //   seal.key       64 hex digits, one line; $RSYND_SEAL_KEY_FILE lets it live on another disk
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants, copyFileSync, linkSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { RsyndError } from '../../../shared/base/error.js';
+import { NoPlainFile, readPlainFile } from '../../state/plain-file.js';
 import type { StateDirectory } from '../../state/state-directory.js';
 import { isObject } from './json.js';
 
@@ -25,6 +26,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const KEY = /^[0-9a-f]{64}$/;
 const KEY_FILE = 'seal.key';
 const KEY_BYTES = 32;
+const KEY_FILE_BYTES_MAX = 4096;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
@@ -74,8 +76,9 @@ export class Seal {
     if (this.#key !== undefined) return this.#key;
     let text: string;
     try {
-      text = readFileSync(this.path, 'latin1').trim();
+      text = readPlainFile(this.path, KEY_FILE_BYTES_MAX).toString('latin1').trim();
     } catch (cause) {
+      if (cause instanceof NoPlainFile) throw this.#unusable(cause.message);
       const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
       if (code === 'ENOENT') return undefined;
       throw this.#unusable(`cannot be read (${code})`, cause);
@@ -87,15 +90,16 @@ export class Seal {
 
   #makeKey(): Buffer {
     const key = randomBytes(KEY_BYTES);
+    // Whole or not at all: half a key left by a crash would look like a damaged one for ever.
+    const draft = `${this.path}.${randomBytes(6).toString('hex')}.new`;
     try {
       mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
-      writeFileSync(this.path, `${key.toString('hex')}\n`, {
-        mode: 0o600,
-        flag: 'wx',
-        flush: true,
-      });
+      writeFileSync(draft, `${key.toString('hex')}\n`, { mode: 0o600, flag: 'wx', flush: true });
+      putInPlace(draft, this.path);
     } catch (cause) {
       throw this.#unusable('cannot be made', cause);
+    } finally {
+      rmSync(draft, { force: true });
     }
     this.#key = key;
     return key;
@@ -110,6 +114,15 @@ export class Seal {
 
   #unusable(why: string, cause?: unknown): RsyndError {
     return new RsyndError('ERR_CONFIG', `seal key ${this.path} ${why}`, { file: this.path, cause });
+  }
+}
+
+/** Never over a key that somebody else has put there meanwhile. */
+function putInPlace(draft: string, path: string): void {
+  try {
+    linkSync(draft, path);
+  } catch {
+    copyFileSync(draft, path, constants.COPYFILE_EXCL); // a file system without links
   }
 }
 

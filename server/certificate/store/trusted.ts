@@ -38,7 +38,8 @@ export function trustedPeers(store: CertificateStore, service: TrustService): Tr
 
 /** The last revocation list of the local authority. */
 export interface LocalRevocationList {
-  readonly der: Buffer;
+  /** Undefined when it is not there: whoever made the authority, or revoked, was cut off before. */
+  readonly der: Buffer | undefined;
   /** SHA-256 fingerprints, hex in lower case: holds at once, also when the list has passed its nextUpdate. */
   readonly revoked: ReadonlySet<string>;
 }
@@ -46,11 +47,11 @@ export interface LocalRevocationList {
 /** Where the authority leaves its last list. */
 export const REVOCATION_LIST_FILE = 'authority/crl.der';
 
-/** Undefined when there is no local authority. ERR_CONFIG. */
+/** Undefined when there is no local authority, or it never finished anything. ERR_CONFIG. */
 export function localRevocationList(store: CertificateStore): LocalRevocationList | undefined {
   const der = store.state.read(REVOCATION_LIST_FILE);
-  if (der === undefined) return undefined;
-  return { der, revoked: revokedFingerprints(readIssuedIndex(store.state)) };
+  const revoked = revokedFingerprints(readIssuedIndex(store.state));
+  return der === undefined && revoked.size === 0 ? undefined : { der, revoked };
 }
 
 /** What a TLS context takes. `privateKey` is a secret: never log or send this object. */

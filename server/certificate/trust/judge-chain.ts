@@ -62,7 +62,7 @@ export function judgeChain(presented: Presented, rules: ChainRules): JudgedChain
   if (own !== undefined && rules.material.peers.has(fingerprintOf(own))) {
     return { chain: [own], finding: revokedHere([own], rules) ?? datesOf([own], rules.now) };
   }
-  const library = libraryFinding(presented.libraryCode, chain, rules.now);
+  const library = libraryFinding(presented, chain, rules.now);
   return { chain, finding: library ?? ownFinding(chain, rules) };
 }
 
@@ -125,7 +125,7 @@ const AT_THE_END =
 
 /** The library's verdict with the certificate it is about, which it does not tell. */
 function libraryFinding(
-  code: string | undefined,
+  { libraryCode: code, libraryText: text }: Presented,
   chain: readonly X509Certificate[],
   now: number,
 ): TrustFinding | undefined {
@@ -133,7 +133,8 @@ function libraryFinding(
   const dated = datesOf(chain, now);
   if (dated?.code === code) return dated;
   const depth = AT_THE_END.test(code) ? Math.max(chain.length - 1, 0) : 0;
-  return findingOf(code, chain[depth], depth);
+  // Codes we have words for need none of the library's.
+  return findingOf(code, chain[depth], depth, verifyCode(code) === undefined ? text : undefined);
 }
 
 /** Describes a finding. `detail` goes behind the general reason of the code. */
@@ -145,7 +146,7 @@ export function findingOf(
 ): TrustFinding {
   const { reason, advice } = verifyCode(code) ?? {
     reason: 'the TLS library does not accept the certificate',
-    advice: 'look the code up in the documents of OpenSSL, or have the certificate issued again',
+    advice: 'have the certificate issued again, without what the library names',
   };
   return {
     code,

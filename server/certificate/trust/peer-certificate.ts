@@ -14,6 +14,8 @@ export interface Presented {
   readonly certificates: readonly X509Certificate[];
   /** The library's code (`CERT_HAS_EXPIRED`); undefined when it finds nothing wrong. */
   readonly libraryCode: string | undefined;
+  /** What it says in words; all there is to know where node:tls has no code for it (`UNSPECIFIED`). */
+  readonly libraryText?: string | undefined;
 }
 
 /** Reads them off a socket whose handshake is done and that asked for a certificate. */
@@ -28,20 +30,27 @@ export function presentedBy(socket: TLSSocket): Presented {
     certificates.push(next);
     next = next.issuerCertificate;
   }
-  return { certificates, libraryCode: libraryCodeOf(socket) };
+  const { code, text } = libraryVerdictOf(socket);
+  return { certificates, libraryCode: code, libraryText: text };
+}
+
+interface LibraryVerdict {
+  readonly code?: string;
+  readonly text?: string | undefined;
 }
 
 /**
  * node:tls hands a server's verdict only to sockets that tls.Server made, from this very call; ours are made
  * from sockets that arrived elsewhere. A library that cannot be asked refuses everybody.
  */
-function libraryCodeOf(socket: TLSSocket): string | undefined {
+function libraryVerdictOf(socket: TLSSocket): LibraryVerdict {
   const handle: unknown = Reflect.get(socket, '_handle');
   const isAsked = isObject(handle) && typeof handle.verifyError === 'function';
-  if (!isAsked || typeof handle.verifyError !== 'function') return 'CERT_JUDGE_FAILED';
+  if (!isAsked || typeof handle.verifyError !== 'function') return { code: 'CERT_JUDGE_FAILED' };
   const error: unknown = handle.verifyError();
-  if (error === undefined || error === null) return undefined;
-  return isObject(error) && typeof error.code === 'string' ? error.code : 'CERT_JUDGE_FAILED';
+  if (error === undefined || error === null) return {};
+  if (!isObject(error) || typeof error.code !== 'string') return { code: 'CERT_JUDGE_FAILED' };
+  return { code: error.code, text: typeof error.message === 'string' ? error.message : undefined };
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

@@ -3,12 +3,16 @@
 // checked before any of it is used, so that a bad file at reload time changes nothing.
 
 import { createHash, type X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { RsyndError } from '../../../shared/base/error.js';
-import { revocationListsMax } from '../../../shared/base/limits.js';
+import {
+  definitionFileBytesMax,
+  revocationFileBytesMax,
+  revocationListsMax,
+} from '../../../shared/base/limits.js';
 import { fingerprintOf, nameText, validityOf } from '../../../shared/tls/certificate-text.js';
 import { type RevocationList, readRevocationLists } from '../../../shared/tls/crl.js';
 import { readCertificates, splitPem } from '../../../shared/tls/pem.js';
+import { NoPlainFile, readPlainFile } from '../../state/plain-file.js';
 import type { StateDirectory } from '../../state/state-directory.js';
 import { CertificateStore } from '../store/certificate-store.js';
 import { localRevocationList, trustedAuthorities, trustedPeers } from '../store/trusted.js';
@@ -43,9 +47,11 @@ export function readTrustMaterial({ settings, state, env }: MaterialSource): Tru
   const fromStore = store === undefined ? [] : trustedAuthorities(store, 'data').certificates;
   const peers = store === undefined ? [] : trustedPeers(store, 'data').certificates;
   const local = store === undefined ? undefined : localRevocationList(store);
-  const files = settings.crl.map((path) => readRevocationLists(readOption('--crl', path), path));
+  const files = settings.crl.map((path) =>
+    readRevocationLists(readOption('--crl', path, revocationFileBytesMax), path),
+  );
   const lists = files.flat();
-  if (local !== undefined) lists.push(...asCurrent(local.der));
+  if (local?.der !== undefined) lists.push(...asCurrent(local.der));
   if (lists.length > revocationListsMax) {
     throw bad(`--crl: ${lists.length} lists, at most ${revocationListsMax} are taken`);
   }
@@ -95,10 +101,11 @@ function readResponder(path: string | undefined): X509Certificate | undefined {
   return certificate;
 }
 
-function readOption(option: string, path: string): Buffer {
+function readOption(option: string, path: string, bytesMax = definitionFileBytesMax): Buffer {
   try {
-    return readFileSync(path);
+    return readPlainFile(path, bytesMax);
   } catch (cause) {
+    if (cause instanceof NoPlainFile) throw bad(`${option}: ${path} ${cause.message}`);
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
     throw bad(`${option}: ${path} cannot be read (${code}); name a file that is there`, cause);
   }

@@ -198,7 +198,15 @@ t.test('who asks with a request gets the name he is given', needsOpenssl, async 
   t.equal(certificate.subject, 'CN=eve');
   t.equal(certificate.subjectAltName, undefined);
   const asked = await rsynctl(`ca issue root --client --csr ${at('e.csr')}`);
-  t.match(asked.stderr, 'issued root to CN=root, email:root@db.example', 'or is shown as he asked');
+  t.equal(new X509Certificate(asked.stdout).subjectAltName, undefined, 'no name by asking');
+  t.match(asked.stderr, 'the request asked for email:root@db.example too');
+  const other = await rsynctl(`ca issue bob --client --csr ${at('e.csr')}`);
+  t.equal(other.status, 2);
+  t.match(other.stderr, /asks for the common name root, not bob; say --user bob/);
+  const named = `--client --san email:root@db.example --csr ${at('e.csr')}`;
+  await rsynctl('ca revoke root');
+  const granted = await rsynctl(`ca issue root ${named}`);
+  t.equal(new X509Certificate(granted.stdout).subjectAltName, 'email:root@db.example');
 });
 
 t.test('cert install takes the answer and keeps the old one', needsOpenssl, async (t) => {

@@ -124,6 +124,19 @@ t.test('takes the passphrase from the file, else the environment, else a termina
   }
 });
 
+t.test('a key with a passphrase is refused on Windows, one without is not', async (t) => {
+  const dir = t.testdir({ 'x.pem': firstParts.cert + encrypted, 'y.pem': first.serverPem });
+  const passphrase = passphrases({ RSYND_PASSPHRASE: 'right' });
+  const load = (name: string, platform: NodeJS.Platform) =>
+    loadServerCertificate({ file: fileAt(`${dir}/${name}`), passphrase, platform });
+  await t.rejects(load('x.pem', 'win32'), {
+    code: 'ERR_TLSCONF',
+    message: /x\.pem: a private key with a passphrase is not supported on Windows; take it off/,
+  });
+  t.ok(await load('x.pem', 'linux'));
+  t.ok(await load('y.pem', 'win32'));
+});
+
 /** A terminal with somebody typing, and what it showed. */
 function makeTerminal(typed: string): { terminal: Terminal; shown(): string; modes: boolean[] } {
   const modes: boolean[] = [];

@@ -63,6 +63,20 @@ t.test('a client is remembered by user, address and certificate, the latest firs
   );
 });
 
+t.test('a new client and one that comes otherwise are news, a known one is not', async (t) => {
+  const journal = new ClientJournal(new StateDirectory(temporaryDirectory(t)));
+  const isNews = (more: Partial<SeenClient>): boolean => {
+    journal.save();
+    journal.note(client(more));
+    return journal.hasNews;
+  };
+  t.ok(isNews({}));
+  t.notOk(isNews({ seen: 2000 }));
+  t.ok(isNews({ protocol: 'TLSv1.2' }));
+  t.ok(isNews({ protocol: 'TLSv1.2', serverName: 'other.example' }));
+  t.ok(isNews({ user: 'bob' }));
+});
+
 t.test('the oldest client is forgotten past the limit', async (t) => {
   const state = new StateDirectory(temporaryDirectory(t));
   const journal = new ClientJournal(state);

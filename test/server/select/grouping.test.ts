@@ -116,7 +116,7 @@ t.test('more groups than may be in memory are refused with the way out', async (
   ] as const) {
     const grouping = new Grouping({
       walk: new RecordWalk(stored, plan, undefined),
-      work: new Work({}),
+      work: new Work({}, 1),
       groupBy,
       orderBy,
       groupsMax,
