@@ -240,7 +240,8 @@ class RemoteLink implements Link, Transport {
 
   /** An error about the connection as a whole, after which the server hangs up. */
   #lastWords(reply: Extract<Reply, { verb: 'error' }>): RsyndError {
-    const { code, message, retryable } = reply;
+    const { code, retryable } = reply;
+    const message = inOurWords(reply.message, this.host);
     const error = errorFromWire(code, message, { host: this.host, retryable });
     const isRefusal = this.#state === 'greeting' && code === 'ERR_CLNTERR';
     const { encryptionRequired } = this.#dialled;
@@ -280,3 +281,10 @@ class RemoteLink implements Link, Transport {
     return new RsyndError('ERR_PROTOCOL', why, { host: this.host });
   }
 }
+
+/** A server knows the address it listens on; the caller knows it by the name he wrote. */
+const inOurWords = (message: string, host: string): string =>
+  message.replace(
+    /^((?:Client server error, host:|Server limit reached on) ).*?(?=: )/,
+    (_, text) => text + host,
+  );

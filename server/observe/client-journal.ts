@@ -3,7 +3,7 @@
 // by a change before it is made. Kept in the state directory, written now and then, so that it outlives the
 // server; it holds no secret and nothing of records.
 //
-//   clients.json   { "clients": [ { address, user, protocol, cipher, serverName, chain, seen }, … ] }   newest first
+//   .clients.json   { "clients": [ { address, user, protocol, cipher, serverName, chain, seen }, … ] }   newest first
 
 import { clientsRememberedMax } from '../../shared/base/limits.js';
 import type { StateDirectory } from '../state/state-directory.js';
@@ -26,7 +26,8 @@ export interface SeenClient {
   readonly seen: number;
 }
 
-const FILE = 'clients.json';
+/** The dot keeps it from waking those who watch the directory. */
+const FILE = '.clients.json';
 
 export class ClientJournal {
   readonly #state: StateDirectory;

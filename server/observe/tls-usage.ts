@@ -2,7 +2,7 @@
 // an administrator who still needs a low level (`rsynctl tls-usage`). A connection counts once its handshake is
 // done, whether or not it logs in. Kept in the state directory; it holds no secret.
 //
-//   tls-usage.json   { "peers": [ { address, protocol, cipher, users, connections, seen }, … ] }   newest first
+//   .tls-usage.json   { "peers": [ { address, protocol, cipher, users, connections, seen }, … ] }   newest first
 
 import { usagePeersMax, usageUsersMax } from '../../shared/base/limits.js';
 import type { StateDirectory } from '../state/state-directory.js';
@@ -29,7 +29,8 @@ export interface CountedConnection {
   readonly cipher?: string | undefined;
 }
 
-const FILE = 'tls-usage.json';
+/** The dot keeps it from waking those who watch the directory. */
+const FILE = '.tls-usage.json';
 
 export class TlsUsage {
   readonly #state: StateDirectory;

@@ -7,9 +7,9 @@
 //   3. A key that gives the order, when that is less work than to sort what matches.
 //   4. The file as it is stored.
 
-import { planRangesShownMax, topRecordsMax } from '../../shared/base/limits.js';
+import { planRangesShownMax, planValuesMax, topRecordsMax } from '../../shared/base/limits.js';
 import type { FileSpec, KeySpec } from '../../shared/record/file-spec.js';
-import type { BoundQuery } from '../../shared/select/bound.js';
+import type { BoundExpression, BoundQuery } from '../../shared/select/bound.js';
 import type { Plan } from '../../shared/select/query.js';
 import type { IsamFile } from '../isam/isam-file.js';
 import type { Direction } from '../storage/engine.js';
@@ -74,8 +74,13 @@ function chooseWay(question: Question): Way {
   if (where.op === 'constant' && !where.value) return nothingWay;
   const ordered: Way[] = [];
   const narrowed: Way[] = [];
+  const values = valuesOf(where);
+  let spent = 0;
   for (const [number, key] of spec.keys.entries()) {
-    const narrowing = narrowKey(where, key);
+    // The keys of a file times the values of a question: past the bound the keys found by then must do.
+    const isTooMuch = spent > 0 && spent + values > planValuesMax;
+    const narrowing = isTooMuch ? undefined : narrowKey(where, key);
+    if (narrowing !== undefined) spent += values;
     if (narrowing?.ranges.length === 0) return nothingWay;
     if (couldMissRecords(spec, key, where, narrowing?.ranges)) continue;
     const way = keyWay(question, number, key, narrowing);
@@ -83,6 +88,12 @@ function chooseWay(question: Question): Way {
     else if (way.sort === 'key') ordered.push(way);
   }
   return leastWork(narrowed) ?? leastWork([...ordered, storedWay(question)]) ?? nothingWay;
+}
+
+/** Conditions, and values of `in`. */
+function valuesOf(where: BoundExpression): number {
+  if ('terms' in where) return where.terms.reduce((sum, term) => sum + valuesOf(term), 0);
+  return where.op === 'in' ? where.values.length : 1;
 }
 
 /** The first of those that take least. */

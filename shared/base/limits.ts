@@ -222,6 +222,8 @@ export const knownServersMax = 10_000;
 export const keyRangesMax = 16_384;
 /** Ways an `or` over several fields is taken apart into before its fields are looked at one by one. */
 export const planAlternativesMax = 64;
+/** Values of a question that are turned into ranges, those of all keys together. */
+export const planValuesMax = 32_768;
 /** What `explain` shows: characters of the condition, values of one `in`, ranges. */
 export const planTextCharsMax = 4096;
 export const planValuesShownMax = 16;

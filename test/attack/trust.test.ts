@@ -50,7 +50,7 @@ t.test('a pipe in place of a file is refused and holds nobody up', async (t) => 
   t.throws(() => state.read('users.json'), { code: 'ERR_CONFIG', message: /is no plain file/ });
   for (const [path, why] of [
     [users, /is no plain file/],
-    [data, /is a directory; name a file/],
+    [data, /EISDIR/],
     ['/dev/zero', /is no plain file/],
   ] as const) {
     for (const settings of [{ clientCa: path }, { crl: [path] }, { ocspIssuer: path }]) {

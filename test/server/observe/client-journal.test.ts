@@ -89,8 +89,8 @@ t.test('the oldest client is forgotten past the limit', async (t) => {
 
 t.test('a damaged journal is begun anew by the server and named by tools', async (t) => {
   const state = new StateDirectory(temporaryDirectory(t));
-  state.write('clients.json', '{"clients": [{}]}');
-  t.throws(() => readSeenClients(state), { code: 'ERR_CONFIG', message: /clients\.json/ });
+  state.write('.clients.json', '{"clients": [{}]}');
+  t.throws(() => readSeenClients(state), { code: 'ERR_CONFIG', message: /\.clients\.json/ });
   const journal = new ClientJournal(state);
   journal.note(client());
   journal.save();

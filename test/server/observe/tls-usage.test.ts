@@ -61,7 +61,7 @@ t.test('counting goes on where the last server stopped', async (t) => {
 
 t.test('who is known is no news, and a damaged file is begun anew', async (t) => {
   const state = new StateDirectory(temporaryDirectory(t));
-  state.write('tls-usage.json', '{"peers": [{}]}');
+  state.write('.tls-usage.json', '{"peers": [{}]}');
   t.throws(() => readTlsUsage(state), { code: 'ERR_CONFIG', message: /tls-usage\.json/ });
   const usage = new TlsUsage(state);
   usage.count(old, 1);
