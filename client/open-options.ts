@@ -24,9 +24,9 @@ export interface TlsOptions {
   ca?: PemSource | PemSource[];
   /** Name the certificate must be for. @default the host, unless that is an address */
   servername?: string;
-  /** Our own certificate chain, for servers that ask for one; needs `key`. */
+  /** Our own certificate chain, for servers that ask for one; may hold its key too. */
   cert?: PemSource;
-  /** Private key of `cert`. */
+  /** Private key of `cert`. @default looked for in `cert` */
   key?: PemSource;
   /** Passphrase of `key`. */
   passphrase?: string;
@@ -249,11 +249,12 @@ function checkedTls(tls: TlsOptions | undefined): TlsOptions {
       throw invalid(`tls.${field} must be a string`);
     }
   }
-  if ((tls.cert === undefined) !== (tls.key === undefined)) {
-    throw invalid('tls.cert and tls.key go together, one of them is missing');
+  if (tls.cert === undefined && tls.key !== undefined) {
+    throw invalid('tls.key is given without tls.cert, the certificate it belongs to');
   }
   checkOcsp(tls.ocsp);
-  return tls;
+  // One file may hold both, as rsynctl ca issue writes it.
+  return tls.cert === undefined ? tls : { ...tls, key: tls.key ?? tls.cert };
 }
 
 function checkOcsp(ocsp: TlsOptions['ocsp']): void {

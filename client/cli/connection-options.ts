@@ -26,8 +26,8 @@ export const addConnectionOptions = (command: Command): Command =>
     .option('--ca <file>', 'certificate authorities to trust (default: the platform, $RSYND_CA)')
     .option('--pin <pin>', 'sha256/<base64> of the only public key to trust')
     .option('--servername <name>', 'name the certificate must be for (default: the host)')
-    .option('--cert <file>', 'our own certificate, for servers that ask for one')
-    .option('--key <file>', 'private key of --cert')
+    .option('--cert <file>', 'our own certificate (and key), for servers that ask for one')
+    .option('--key <file>', 'private key of --cert (default: looked for in that file)')
     .option('--user <user>', "who logs in (default: the server's default user)")
     .option('--password-file <file>', 'its first line is the password ($RSYND_PASSWORD_FILE)');
 

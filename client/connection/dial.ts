@@ -32,6 +32,7 @@ import {
   unreachable,
   wrongPin,
 } from './security-error.js';
+import { readShownCertificates } from './shown-certificates.js';
 import { isPinned, loadTrust, pinOf, pinText, type RevocationRules, type Trust } from './trust.js';
 
 /** A socket ready for the preamble. */
@@ -87,8 +88,9 @@ async function dialTls(
   const failed = await handshake(socket, raw, signal);
   if (failed !== undefined) return { ...failed, remark: trust.expiredAuthorities };
   try {
-    checkPin(server, trust, socket);
-    await refuseRevoked(server, trust.revocation, { socket, stapled: stapled() }, signal);
+    const shown = { certificates: readShownCertificates(socket), stapled: stapled() };
+    checkPin(server, trust, shown);
+    await refuseRevoked(server, trust.revocation, shown, signal);
     return { socket, security: describeSecurity(socket), encryptionRequired: undefined };
   } catch (error) {
     socket.destroy();
@@ -141,9 +143,9 @@ function handshake(
   });
 }
 
-function checkPin(server: ServerAddress, trust: Trust, socket: TLSSocket): void {
+function checkPin(server: ServerAddress, trust: Trust, shown: ShownByServer): void {
   if (trust.pin === undefined) return;
-  const certificate = socket.getPeerX509Certificate();
+  const [certificate] = shown.certificates;
   if (certificate === undefined) throw securityError(server, 'the server showed no certificate');
   if (!isPinned(certificate, trust.pin)) throw wrongPin(server, pinText(pinOf(certificate)));
 }

@@ -2,26 +2,26 @@
 // after the handshake and before the first byte of ours. Loaded on demand by dial.ts, because it brings ASN.1.
 
 import { X509Certificate } from 'node:crypto';
-import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
-import { presentedCertificatesMax } from '../../shared/base/limits.js';
-import { followChain } from '../../shared/tls/chain.js';
+import { nameText } from '../../shared/tls/certificate-text.js';
+import { followChain, isSelfSigned } from '../../shared/tls/chain.js';
 import { checkRevocation, type RevocationFinding } from '../../shared/tls/crl-check.js';
 import { OcspChecker } from '../../shared/tls/ocsp-check.js';
 import type { RevocationRules } from './trust.js';
 
 /** What the server showed in its handshake. */
 export interface ShownByServer {
-  readonly socket: TLSSocket;
+  /** Its certificate, then those that may belong above it (shown-certificates.ts). */
+  readonly certificates: readonly X509Certificate[];
   /** Its OCSP answer. */
   readonly stapled: Buffer | undefined;
 }
 
 /** What is against the server's certificate; undefined when nothing is. */
 export async function findRevoked(
-  { socket, stapled }: ShownByServer,
+  { certificates, stapled }: ShownByServer,
   rules: RevocationRules,
 ): Promise<RevocationFinding | undefined> {
-  const chain = followChain(shownBy(socket), rules.authorities.map(read));
+  const chain = followChain(certificates, rules.authorities.map(read));
   const [certificate, issuer] = chain;
   if (certificate === undefined) return { code: 'CERT_DAMAGED', detail: '' };
   const listed = findListed(chain, rules);
@@ -46,7 +46,7 @@ function findListed(
   if (lists === undefined) return undefined;
   for (const [depth, certificate] of chain.entries()) {
     const issuer = chain[depth + 1];
-    if (issuer === undefined) return undefined;
+    if (issuer === undefined) return isOpenEnded(certificate);
     const rules = { lists, policy: 'closed', now: Date.now() } as const;
     const found = checkRevocation(certificate, issuer, rules);
     if (found !== undefined) return found;
@@ -54,21 +54,14 @@ function findListed(
   return undefined;
 }
 
-const read = (pem: string): X509Certificate => new X509Certificate(pem);
-
-/** What was sent, in its order; then what the library found above it in what it trusts. */
-function shownBy(socket: TLSSocket): X509Certificate[] {
-  const shown: X509Certificate[] = [];
-  let sent = socket.getPeerX509Certificate();
-  while (sent !== undefined && shown.length < presentedCertificatesMax) {
-    shown.push(sent);
-    sent = sent.issuerCertificate;
-  }
-  let found: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
-  for (let count = 0; found?.raw !== undefined && count < presentedCertificatesMax; count++) {
-    shown.push(new X509Certificate(found.raw));
-    if (found.issuerCertificate === found) break; // a root is its own issuer
-    found = found.issuerCertificate;
-  }
-  return shown;
+/**
+ * With a pin and no authority the server decides how much of its chain is seen: one that leaves its issuer out
+ * must not thereby leave the lists out.
+ */
+function isOpenEnded(certificate: X509Certificate): RevocationFinding | undefined {
+  if (isSelfSigned(certificate)) return undefined;
+  const detail = `the certificate of ${nameText(certificate.issuer)} is not known here (tls.ca)`;
+  return { code: 'UNABLE_TO_GET_CRL', detail };
 }
+
+const read = (pem: string): X509Certificate => new X509Certificate(pem);

@@ -234,7 +234,14 @@ async function loadIdentity(options: TlsOptions): Promise<Identity | undefined> 
   const certificates = await loadCertificates(options.cert, 'tls.cert');
   const { privateKeys } = splitPem(await loadPem(options.key, 'tls.key'));
   const [key] = privateKeys;
-  if (key === undefined) throw unusable('tls.key holds no private key in PEM form');
+  if (key === undefined) {
+    const isInOne = options.key === options.cert;
+    throw unusable(
+      isInOne
+        ? 'tls.cert holds no private key; give it as tls.key (--key)'
+        : 'tls.key holds no private key in PEM form',
+    );
+  }
   checkIdentity(certificates, key, options.passphrase);
   return { cert: certificates.join(''), key, passphrase: options.passphrase };
 }

@@ -4,6 +4,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Issued, readIssuedIndex } from '../../server/certificate/authority/issued-index.js';
 import {
   type ProposedChange,
   type Rehearsal,
@@ -47,7 +48,10 @@ export function addRehearse(cert: Command, tool: Tool): void {
       ]),
     )
     .option('--client-ca <file>', 'authorities to change to, PEM')
-    .option('--revoke <serial...>', 'certificates to revoke, by serial number')
+    .option(
+      '--revoke <serial...>',
+      'certificates of the local authority to revoke, by name or serial number',
+    )
     .addHelpText('after', HELP)
     .action((options: RehearseOptions) => run(tool, options));
 }
@@ -91,8 +95,32 @@ async function changeOf(tool: Tool, options: RehearseOptions): Promise<ProposedC
     ...(scl === undefined ? {} : { level: scl }),
     ...(clientAuth === undefined ? {} : { clientAuth }),
     ...(clientCa === undefined ? {} : { authorities: certificatesIn(textOf(clientCa), clientCa) }),
-    ...(revoke === undefined ? {} : { revoked: new Set(revoke.map((each) => each.toUpperCase())) }),
+    ...revocations(tool, revoke, clientAuth),
   };
+}
+
+/** What is revoked already, where client certificates are the question, and what is to be. */
+function revocations(
+  tool: Tool,
+  revoke: readonly string[] = [],
+  clientAuth: RehearseOptions['clientAuth'],
+): Pick<ProposedChange, 'revoked'> {
+  if (revoke.length === 0 && (clientAuth === undefined || clientAuth === 'none')) return {};
+  const { issued } = readIssuedIndex(tool.state);
+  const before = issued.filter(({ revoked }) => revoked !== undefined);
+  const chosen = revoke.flatMap((reference) => issuedAs(issued, reference));
+  return { revoked: new Set([...before, ...chosen].map(({ serial }) => serial.toUpperCase())) };
+}
+
+/** All that bear the name, or the one whose serial number begins so. */
+function issuedAs(issued: readonly Issued[], reference: string): Issued[] {
+  const prefix = reference.replaceAll(':', '').toLowerCase();
+  const found = issued.filter(
+    ({ name, serial }) => name === reference || (prefix !== '' && serial.startsWith(prefix)),
+  );
+  if (found.length > 0) return found;
+  const why = `${reference} is neither name nor serial number of a certificate issued here; see ca list`;
+  throw new RsyndError('ERR_NOENTRY', why);
 }
 
 /** An entry of the store by id or name, else a file. */

@@ -41,7 +41,7 @@ function certificateOfStore({
   privateKey,
   chain,
 }: ActiveServerCertificate): ServerCertificate {
-  const source = `certificate ${name} of the store`;
+  const source = `${name} (certificate store)`;
   const key = createPrivateKey(privateKey);
   const ordered = orderChain(readCertificates(splitPem(chain).certificates, source), key);
   if (ordered !== undefined) return usableCertificate(source, key, ordered);

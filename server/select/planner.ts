@@ -7,7 +7,12 @@
 //   3. A key that gives the order, when that is less work than to sort what matches.
 //   4. The file as it is stored.
 
-import { planRangesShownMax, planValuesMax, topRecordsMax } from '../../shared/base/limits.js';
+import {
+  planRangesShownMax,
+  planTextCharsMax,
+  planValuesMax,
+  topRecordsMax,
+} from '../../shared/base/limits.js';
 import type { FileSpec, KeySpec } from '../../shared/record/file-spec.js';
 import type { BoundExpression, BoundQuery } from '../../shared/select/bound.js';
 import type { Plan } from '../../shared/select/query.js';
@@ -75,12 +80,15 @@ function chooseWay(question: Question): Way {
   const ordered: Way[] = [];
   const narrowed: Way[] = [];
   const values = valuesOf(where);
+  const places = new Set<number>();
+  addPlaces(where, places);
   let spent = 0;
   for (const [number, key] of spec.keys.entries()) {
     // The keys of a file times the values of a question: past the bound the keys found by then must do.
     const isTooMuch = spent > 0 && spent + values > planValuesMax;
     const narrowing = isTooMuch ? undefined : narrowKey(where, key);
-    if (narrowing !== undefined) spent += values;
+    const isNarrowable = places.has(key.segments[0]?.offset ?? 0);
+    if (isNarrowable && !isTooMuch) spent += values + (narrowing?.ranges.length ?? 0);
     if (narrowing?.ranges.length === 0) return nothingWay;
     if (couldMissRecords(spec, key, where, narrowing?.ranges)) continue;
     const way = keyWay(question, number, key, narrowing);
@@ -94,6 +102,13 @@ function chooseWay(question: Question): Way {
 function valuesOf(where: BoundExpression): number {
   if ('terms' in where) return where.terms.reduce((sum, term) => sum + valuesOf(term), 0);
   return where.op === 'in' ? where.values.length : 1;
+}
+
+/** Where in the record its conditions look. */
+function addPlaces(where: BoundExpression, places: Set<number>): void {
+  if (where.op === 'constant') return;
+  if ('terms' in where) for (const term of where.terms) addPlaces(term, places);
+  else places.add(where.operand.offset);
 }
 
 /** The first of those that take least. */
@@ -158,6 +173,7 @@ function workOf(
 }
 
 const NO_BYTES = Buffer.alloc(0);
+const rangeCharsMax = planTextCharsMax / 8;
 
 /** The ranges as edges, in the order of the walk. */
 function walkOf({ ranges, direction }: Way): KeyRange[] {
@@ -189,7 +205,11 @@ function showRanges(ranges: readonly IndexRange[], direction: Direction): string
   const walk = direction === 'forward' ? ranges : [...ranges].reverse();
   // Images of one number are several ranges and one thing to say.
   const texts = [...new Set(walk.map(({ text }) => text))];
-  const shown = texts.slice(0, planRangesShownMax);
+  const shown = texts.slice(0, planRangesShownMax).map(cutText);
   const more = texts.length - shown.length;
   return more > 0 ? [...shown, `… ${more} more`] : shown;
 }
+
+/** Ranges that were joined carry the text of all of them. */
+const cutText = (text: string): string =>
+  text.length <= rangeCharsMax ? text : `${text.slice(0, rangeCharsMax)}…`;

@@ -56,6 +56,8 @@ export class StreamTable {
   readonly #takeTurn: TakeTurn;
   readonly #onUnexpected: (error: unknown) => void;
   readonly #running = new Map<number, Running>();
+  /** Those whose next step may be taken, in turn. */
+  readonly #due: Running[] = [];
 
   /** `onUnexpected` is told of errors that are no answer to anything a client did. */
   constructor(output: StreamOutput, takeTurn: TakeTurn, onUnexpected: (error: unknown) => void) {
@@ -151,6 +153,18 @@ export class StreamTable {
     }
   }
 
+  /** One step of the session in each turn of the event loop: who has many streams gets no more than others. */
+  #goOnLater(running: Running): void {
+    this.#due.push(running);
+    if (this.#due.length === 1) setImmediate(this.#goOn);
+  }
+
+  readonly #goOn = (): void => {
+    const running = this.#due.shift();
+    if (this.#due.length > 0) setImmediate(this.#goOn);
+    if (running !== undefined) this.#pump(running);
+  };
+
   #step(running: Running): Answer<undefined> {
     if (running.state === 'ended') return undefined;
     running.isStepping = true;
@@ -174,7 +188,7 @@ export class StreamTable {
     if (reply !== undefined) this.#output.reply(reply, running.channel, running.id);
     if (last !== undefined) this.#end(running, last);
     if (last !== undefined) return this.#close(running);
-    setImmediate(() => this.#pump(running));
+    this.#goOnLater(running);
     return undefined;
   }
 

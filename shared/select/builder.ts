@@ -7,7 +7,12 @@ import { checkExpression } from './check-expression.js';
 import { checkText } from './check-text.js';
 import { Condition } from './condition.js';
 import type { Expression } from './expression.js';
-import { type AnyReference, type FieldReference, OperandReference } from './field-reference.js';
+import {
+  type AnyReference,
+  type FieldReference,
+  type OnCondition,
+  OperandReference,
+} from './field-reference.js';
 import { findField, noSuchField } from './find-field.js';
 import { nameOfKind } from './scalar.js';
 import { selectError } from './select-error.js';
@@ -50,24 +55,42 @@ export function expressionOf<R>(
 
 /** The expression a function of the fields makes. ERR_INVOPER when it names another field or makes none. */
 export function buildExpression<R>(where: Where<R>, fields: readonly FieldSpec[]): Expression {
-  const condition: unknown = where(whereFields<R>(fields));
-  if (condition instanceof Condition) return checkExpression(condition.expression);
+  const made = new Set<Expression>();
+  const condition: unknown = where(whereFields<R>(fields, (expression) => made.add(expression)));
+  if (condition instanceof Condition) {
+    forgetUsed(made, condition.expression);
+    if (made.size === 0) return checkExpression(condition.expression);
+    throw selectError(
+      'a condition was made and is not part of what the function returned: && and || do not join ' +
+        'conditions, write a.and(b) and a.or(b)',
+    );
+  }
   throw selectError(
     `a condition was expected, such as f.total.gte('100.00'), not ${nameOfKind(condition)}`,
   );
+}
+
+/** Takes what the tree holds out of what was made. A tree is no deeper than its function had patience. */
+function forgetUsed(made: Set<Expression>, root: Expression): void {
+  const open = [root];
+  for (let next = open.pop(); next !== undefined && made.size > 0; next = open.pop()) {
+    made.delete(next);
+    if ('terms' in next) for (const term of next.terms) open.push(term);
+    else if ('term' in next) open.push(next.term);
+  }
 }
 
 /**
  * An object with a reference for each field. A Proxy, because names are found without regard to case and a
  * wrong one must be told; what JavaScript itself looks for (symbols, `then`) is not there.
  */
-function whereFields<R>(fields: readonly FieldSpec[]): WhereFields<R> {
+function whereFields<R>(fields: readonly FieldSpec[], onCondition: OnCondition): WhereFields<R> {
   const refer = (name: string): OperandReference => {
     if (findField(fields, name) === undefined) throw noSuchField(fields, name);
-    return new OperandReference({ field: name });
+    return new OperandReference({ field: name }, onCondition);
   };
   const finder: FieldFinder = {
-    rec: (start, length) => new OperandReference({ start, length }),
+    rec: (start, length) => new OperandReference({ start, length }, onCondition),
     field: (name) => refer(String(name)),
   };
   const found = (name: string | symbol): unknown => {

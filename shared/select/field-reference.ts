@@ -66,19 +66,24 @@ export interface AnyReference extends TextReference<Scalar> {
   readonly nocase: AnyReference;
 }
 
+/** Told of each condition that is made, so that one that is made and not used is noticed. */
+export type OnCondition = (expression: Expression) => void;
+
 /** The one implementation of all references. */
 export class OperandReference implements AnyReference {
   readonly #operand: Operand;
+  readonly #onCondition: OnCondition;
   readonly #nocase: boolean;
 
-  constructor(operand: Operand, nocase = false) {
+  constructor(operand: Operand, onCondition: OnCondition, nocase = false) {
     this.#operand = operand;
+    this.#onCondition = onCondition;
     this.#nocase = nocase;
     Object.freeze(this);
   }
 
   get nocase(): OperandReference {
-    return new OperandReference(this.#operand, true);
+    return new OperandReference(this.#operand, this.#onCondition, true);
   }
 
   element(...index: readonly number[]): OperandReference {
@@ -86,7 +91,8 @@ export class OperandReference implements AnyReference {
     if (!('field' in operand)) throw selectError('rec(…) has no elements, name other bytes');
     const isNumbered = index.length > 0 && index.every((one) => Number.isInteger(one) && one >= 1);
     if (!isNumbered) throw selectError(`${operand.field}.element() takes numbers from 1`);
-    return new OperandReference({ field: operand.field, index: [...index] }, this.#nocase);
+    const element = { field: operand.field, index: [...index] };
+    return new OperandReference(element, this.#onCondition, this.#nocase);
   }
 
   eq(value: Scalar): Condition {
@@ -166,6 +172,7 @@ export class OperandReference implements AnyReference {
   }
 
   #make(expression: Expression): Condition {
+    this.#onCondition(expression);
     return new Condition(expression);
   }
 }

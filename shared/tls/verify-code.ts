@@ -79,7 +79,7 @@ const LIBRARY = {
 const OWN = {
   NO_PEER_CERTIFICATE: [
     'the client showed no certificate, and this server asks for one',
-    'give certificate and key to the client (tls.cert and tls.key, or --tls-cert and --tls-key)',
+    'give certificate and key to the client (tls.cert and tls.key, or --cert and --key)',
   ],
   CERT_DAMAGED: ['the certificate cannot be read', 'have it issued again'],
   CERT_JUDGE_TIMEOUT: ['judging the certificate took too long', RESPONDER],

@@ -8,6 +8,7 @@ import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import t from 'tap';
+import { pinOf, pinText } from '../../client/connection/trust.js';
 import { connect } from '../../client/index.js';
 import {
   hashPassword,
@@ -196,4 +197,34 @@ t.test('trust add shows no marks that a stranger wrote into his name', { skip },
   t.equal(asked.code, 6);
   t.match(asked.stderr, 'CN=good?2K?reve');
   t.notMatch(asked.stderr, /[\u009b\u202e]/);
+});
+
+// Somebody has the key of a server whose certificate was revoked, and sends it with or without its issuer to a client
+// that goes by a pin and by lists. The pin was compared first, after which node:tls no longer showed that certificate
+// (20.20), so that the lists were asked about its issuer; and without an issuer nothing was asked at all.
+t.test('a pin does not take the place of the lists', { skip }, async (t) => {
+  const directory = temporaryDirectory(t, 'data');
+  const root = Authority.root(directory, 'root');
+  const below = root.intermediate('below');
+  const stolen = below.issue('localhost', { usage: 'serverAuth', names: 'DNS:localhost' });
+  below.revoke(stolen);
+  const crl = [root, below].map((each) =>
+    each.writeCrl(join(directory, `${each.directory.length}.crl`)),
+  );
+  const key = readFileSync(stolen.key, 'utf8');
+  const pin = pinText(pinOf(new X509Certificate(readFileSync(stolen.cert))));
+  const reasonOf = async (sent: string, ca?: string): Promise<string> => {
+    const bundle = join(directory, 'rsynd.pem');
+    writeFileSync(bundle, key + readFileSync(sent, 'utf8'), { mode: 0o600 });
+    const start = ['-n', '-u', 'x', '-d', join(directory, 'data'), '-encrypt', `-cert=${bundle}`];
+    const server = await startDaemon(t, start);
+    const tls = { pin, crl, ...(ca === undefined ? {} : { ca }) };
+    return connect(server.server, { tls }).then(
+      () => 'let in',
+      (error) => String(error),
+    );
+  };
+  t.match(await reasonOf(stolen.chain, root.cert), /CERT_REVOKED/);
+  t.match(await reasonOf(stolen.chain), /CERT_REVOKED/);
+  t.match(await reasonOf(stolen.cert), /UNABLE_TO_GET_CRL/);
 });

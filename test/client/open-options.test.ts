@@ -42,7 +42,7 @@ t.test('what contradicts itself or is unknown is refused by name', async (t) => 
     [{ scl: '3' }, /scl must be/],
     [{ encypt: true }, /"encypt" is no option; there are encrypt, scl/],
     [{ tls: { rejectUnauthorized: false } }, /"rejectUnauthorized" is no tls option/],
-    [{ tls: { cert: 'x' } }, /tls\.cert and tls\.key go together/],
+    [{ tls: { key: 'x' } }, /tls\.key is given without tls\.cert/],
     [{ tls: { servername: 1 } }, /tls\.servername must be a string/],
     [{ timeoutMs: 0 }, /timeoutMs/],
     [{ timeoutMs: Number.POSITIVE_INFINITY }, /timeoutMs/],

@@ -64,14 +64,15 @@ t.test('an own certificate that cannot work is named before connecting', { skip 
     ],
     [{ cert: old.cert, key: old.key }, /CN=old, expired at \d{4}-/],
     [{ cert: early.cert, key: early.key }, /CN=early, is not valid before/],
-    [{ cert: one.cert, key: one.cert }, /tls\.key holds no private key/],
+    [{ cert: one.cert, key: one.cert }, /tls\.cert holds no private key; give it as tls\.key/],
     [{ cert: one.key, key: one.key }, /tls\.cert holds a private key and no certificate/],
     [{ cert: one.cert, key: broken }, /tls\.key cannot be read: it is damaged/],
   ];
   for (const [tls, message] of cases) {
     await t.rejects(loadTrust(tls, 3, {}), { code: 'ERR_TLSCONF', message });
   }
-  t.throws(() => resolveConnect({ tls: { cert: one.cert } }), /go together/);
+  t.throws(() => resolveConnect({ tls: { key: one.key } }), /without tls\.cert/);
+  t.equal(resolveConnect({ tls: { cert: one.cert } }).tls.key, one.cert, 'one file may hold both');
 });
 
 t.test('tls.ocsp is checked by name', async (t) => {

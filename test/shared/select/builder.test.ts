@@ -270,3 +270,13 @@ t.test('text stays text, and is looked over', async (t) => {
   t.equal(expressionOf<Order>("state = 'CA'", spec), "state = 'CA'");
   t.throws(() => expressionOf<Order>('('.repeat(100), spec), { message: /nests at most 64 deep/ });
 });
+
+t.test('a condition that && or || threw away is noticed', async (t) => {
+  const lost: Where<Buffer> = (f) => f.rec(1, 2).eq('CA') && f.rec(3, 2).eq('x');
+  t.throws(() => expressionOf(lost, spec), {
+    code: 'ERR_INVOPER',
+    message: /&& and \|\| do not join conditions/,
+  });
+  const kept: Where<Buffer> = (f) => f.rec(1, 2).eq('CA').and(f.rec(3, 2).eq('x').not());
+  t.ok(expressionOf(kept, spec));
+});
