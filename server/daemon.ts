@@ -286,6 +286,7 @@ export class Daemon {
       ...(contextOptions === undefined ? {} : { contextOptions }),
       ...(this.#tls === undefined ? {} : { certificates: this.#tls.trust }),
       refusePlain: (id) => farewell('ERR_CLNTERR', `${NEEDS_ENCRYPTION}; ${refusalHint(id)}`, host),
+      makeRoom: () => this.#makeRoom(),
       refuseBusy: (id) => farewell('ERR_SRVRLIMIT', `${IS_FULL}; ${refusalHint(id)}`, host),
       refuseCertificate: (refusal) =>
         farewell('ERR_CLNTERR', certificateRefusalText(refusal), host),
@@ -297,6 +298,17 @@ export class Daemon {
     });
     const { address } = this.#listener;
     log.info({ ...address, scl: this.#options.scl }, 'accepting connections');
+  }
+
+  /** Ends who waits longest with his login: strangers that only sit there must not keep users out. */
+  #makeRoom(): boolean {
+    for (const connection of this.#connections) {
+      if (connection.session.user !== undefined) continue;
+      this.#connections.delete(connection); // now, so that the next one asked for is another
+      connection.destroy('no login yet, and the server is full');
+      return true;
+    }
+    return false;
   }
 
   #serve(arrived: NetConnection): void {

@@ -88,7 +88,9 @@ async function dialTls(
   const failed = await handshake(socket, raw, signal);
   if (failed !== undefined) return { ...failed, remark: trust.expiredAuthorities };
   try {
-    const shown = { certificates: readShownCertificates(socket), stapled: stapled() };
+    const isAsked = trust.pin !== undefined || trust.revocation !== undefined;
+    const certificates = isAsked ? readShownCertificates(socket) : [];
+    const shown = { certificates, stapled: stapled() };
     checkPin(server, trust, shown);
     await refuseRevoked(server, trust.revocation, shown, signal);
     return { socket, security: describeSecurity(socket), encryptionRequired: undefined };

@@ -37,7 +37,7 @@ const namesShownMax = 300;
 /** An ERR_CLNTERR with the line of the contract and the TLS library's reason as its cause. */
 export function securityError(server: ServerAddress, why: string, cause?: unknown): RsyndError {
   const error = new RsyndError('ERR_CLNTERR', '', { host: server.host, cause });
-  const message = `${error.message}\n${NEGOTIATION_LINE}\n${why}`;
+  const message = `${error.message}\n${why}\n${NEGOTIATION_LINE}`;
   return errorFromWire('ERR_CLNTERR', message, { host: server.host, cause });
 }
 

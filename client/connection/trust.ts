@@ -292,7 +292,9 @@ async function loadPem(source: PemSource, option: string): Promise<string> {
     const bytes = await readFile(source);
     if (bytes.length <= definitionFileBytesMax) return bytes.toString('latin1');
   } catch (cause) {
-    throw unusable(`${option}: the file ${source} cannot be read, and it is no PEM text`, cause);
+    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+    const what = isMissing ? 'is not there' : 'cannot be read';
+    throw unusable(`${option}: the file ${source} ${what}, and it is no PEM text`, cause);
   }
   throw unusable(`${option}: the file ${source} is too large for certificates`);
 }

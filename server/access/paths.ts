@@ -102,6 +102,10 @@ function refused(name: string): RsyndError {
 }
 
 const notFound = (name: string): RsyndError =>
-  new RsyndError('ERR_FNF', `the directory of ${JSON.stringify(name.slice(0, 200))} is not there`, {
-    file: name,
-  });
+  new RsyndError(
+    'ERR_FNF',
+    `the directory of ${JSON.stringify(name.slice(0, 200))} is not there; make it first`,
+    {
+      file: name,
+    },
+  );

@@ -47,7 +47,7 @@ function readLine(input: Readable, timeoutMs: number): Promise<string> {
     };
     const fail = (code: 'ERR_ABORTED' | 'ERR_TIMEOUT', why: string): void =>
       finish(() => reject(new RsyndError(code, why)));
-    const onEnd = (): void => fail('ERR_ABORTED', 'no passphrase was given');
+    const onEnd = (): void => fail('ERR_ABORTED', 'nothing was given at the prompt');
     const onData = (chunk: Buffer | string): void => {
       typed = edit(typed, chunk.toString());
       if (typed.includes(CTRL_C) || typed.includes(CTRL_D)) onEnd();

@@ -86,15 +86,9 @@ export async function serverHealth(
     const value = (performance.now() - started) / 1000;
     const words = leaf === undefined ? 'without encryption' : 'with TLS';
     const detail = `answers ${words} in ${(value * 1000).toFixed(0)} ms`;
-    const answer = {
-      name: 'server',
-      subject,
-      level: 'ok',
-      detail,
-      value,
-      unit: 'seconds',
-    } as const;
-    return leaf === undefined ? [answer] : [answer, certificateHealth(subject, leaf, thresholds)];
+    const answer = { name: 'server', subject, detail, value, unit: 'seconds' } as const;
+    if (leaf === undefined) return [{ ...answer, level: 'warning' }];
+    return [{ ...answer, level: 'ok' }, certificateHealth(subject, leaf, thresholds)];
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     const detail = `does not answer: ${why}`;

@@ -47,6 +47,11 @@ export interface ListenerOptions {
   refusePlain(refusalId: string): Buffer;
   /** The one frame for a client whose certificate is refused, sent through TLS. @default none */
   refuseCertificate?(refusal: Refusal): Buffer;
+  /**
+   * Asked at `connectionsMax`: ends a connection that has the least claim to its place; false when all have as
+   * good a one. @default false
+   */
+  makeRoom?(): boolean;
   /** The one frame for a client past `connectionsMax`, sent through TLS where there is TLS. */
   refuseBusy(refusalId: string): Buffer;
   /** Attach 'data' in the same turn, or later and then call `socket.resume()`. */
@@ -181,7 +186,8 @@ export class Listener {
   // Past the cap a client still gets its handshake, because only through it can it be told why.
   #admit(connection: NetConnection): void {
     const { socket, peer } = connection;
-    if (this.#served.size >= this.#limits.connectionsMax) {
+    const isFull = this.#served.size >= this.#limits.connectionsMax;
+    if (isFull && !this.#options.makeRoom?.()) {
       const id = newRefusalId();
       this.#farewells.say(socket, this.#options.refuseBusy(id));
       this.#options.onRefused({ id, peer, ...ownReason('CONNECTION_LIMIT') });

@@ -219,7 +219,7 @@ t.test('levels: nothing in common is an error that names the level, not a fallba
 t.test('unusable trust options are named before anything is sent', async (t) => {
   const fake = await startFake(t);
   const cases: [ConnectOptions['tls'], RegExp][] = [
-    [{ ca: '/no/such/ca.pem' }, /tls\.ca: the file \/no\/such\/ca\.pem cannot be read/],
+    [{ ca: '/no/such/ca.pem' }, /tls\.ca: the file \/no\/such\/ca\.pem is not there/],
     [{ ca: 'a\nb' }, /neither PEM text.*nor the path/],
     [{ ca: Buffer.from('nothing') }, /tls\.ca holds no certificate/],
     [{ ca: [] }, /empty list/],
