@@ -15,12 +15,13 @@ export function streamOf(
 ): Omit<StreamStart, 'id' | 'channel'> {
   const { verb, credit } = request;
   if (verb === 'scan') {
-    return { verb, credit, others: [], make: () => new Scan(channel, request) };
+    return { verb, isLarge: false, credit, others: [], make: () => new Scan(channel, request) };
   }
   const { action, query } = request;
   const partner = query.join === undefined ? undefined : others(query.join.channel);
   return {
     verb,
+    isLarge: action === 'read' && query.groupBy !== undefined && query.groupBy.fields.length > 0,
     // What answers with its last reply alone needs no credit.
     credit: action === 'read' ? credit : Math.max(1, credit),
     others: query.join === undefined ? [] : [query.join.channel],

@@ -9,7 +9,11 @@
 
 import { type Answer, isLater } from '../../shared/base/answer.js';
 import { isRsyndError, RsyndError } from '../../shared/base/error.js';
-import { scansPerSessionMax, streamCreditBytesMax } from '../../shared/base/limits.js';
+import {
+  groupingsPerSessionMax,
+  scansPerSessionMax,
+  streamCreditBytesMax,
+} from '../../shared/base/limits.js';
 import type { Reply } from '../../shared/protocol/message.js';
 import { errorReply } from '../operation/error-reply.js';
 import type { RecordSource, SourceStep } from '../operation/record-source.js';
@@ -33,6 +37,8 @@ export interface StreamStart {
   readonly credit: number;
   /** For messages: `scan`, `select`. */
   readonly verb: string;
+  /** It keeps much in memory until it ends: there may be fewer of these. */
+  readonly isLarge: boolean;
   /** `signal` is aborted when it is to end before its time. */
   make(signal: AbortSignal): RecordSource;
 }
@@ -75,6 +81,7 @@ export class StreamTable {
       const why = `this session has ${scansPerSessionMax} scans under way; finish or cancel some`;
       throw new RsyndError('ERR_CHNEXC', why);
     }
+    if (start.isLarge) this.#refuseTooManyLarge();
     const abort = new AbortController();
     const running: Running = {
       ...start,
@@ -89,6 +96,13 @@ export class StreamTable {
     };
     this.#running.set(start.id, running);
     this.#pump(running);
+  }
+
+  #refuseTooManyLarge(): void {
+    const large = [...this.#running.values()].filter(({ isLarge }) => isLarge);
+    if (large.length < groupingsPerSessionMax) return;
+    const why = `this session has ${groupingsPerSessionMax} selects with groups under way; finish or cancel some`;
+    throw new RsyndError('ERR_CHNEXC', why);
   }
 
   /** More credit for stream `id`; ignored when it has ended meanwhile. */

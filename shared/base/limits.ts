@@ -210,6 +210,8 @@ export const topRecordsMax = 1024;
 /** Groups of one select, and the bytes of their values. */
 export const groupsMax = 100_000;
 export const groupBytesMax = 32 * 1024 * 1024;
+/** Selects of one session that hold groups at a time: each may fill those bytes. */
+export const groupingsPerSessionMax = 16;
 /** Records on hand between a walk and what becomes of them: partners, locks, deletes. */
 export const selectBatchRecordsMax = 32;
 /** A token that says where a query goes on. */
@@ -305,6 +307,9 @@ export const certificateJudgeMs = 8_000;
 export const refusalFileBytesMax = 1024 * 1024;
 /** One kept refusal; what a stranger sent is cut before. */
 export const refusalTextCharsMax = 512;
+
+/** Rounds by which a PKCS#12 file makes a key of its passphrase; more would keep us busy for hours. */
+export const pkcs12RoundsMax = 5_000_000;
 
 /** State directory: server/state. */
 /** One file of it is read whole. */

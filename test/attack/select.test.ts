@@ -9,6 +9,7 @@ import { planQuery } from '../../server/select/planner.js';
 import { StreamTable } from '../../server/session/stream-table.js';
 import {
   conditionStepsMax,
+  groupingsPerSessionMax,
   groupRowBytesMax,
   patternTableBytesMax,
   planValuesMax,
@@ -109,14 +110,15 @@ t.test('a condition that takes too long for one record is refused', async (t) =>
 
 t.test('the tables of patterns are bounded', async (t) => {
   // Each word of a pattern takes a kilobyte: a question of two megabytes made tables of a hundred.
-  const patterns = patternTableBytesMax / 1024;
-  const many = (count: number): Expression => ({
+  const bytesEach = 2 * 1024;
+  const numbered = (_: unknown, n: number) => search('contains', 128, `${n}`.padStart(64, 'y'));
+  const many = (length: number): Expression => ({
     op: 'or',
-    terms: Array.from({ length: count }, (_, n) =>
-      search('contains', 32, `pattern ${String(n).padStart(6)}`),
-    ),
+    terms: Array.from({ length }, numbered),
   });
-  refuses(t, { where: many(Math.min(4095, patterns)) }, /never/, plainSpec());
+  const most = patternTableBytesMax / bytesEach;
+  t.ok(bindQuery({ where: many(most) }, largeSpec));
+  refuses(t, { where: many(most + 1) }, /take too long/);
 });
 
 t.test(
@@ -195,7 +197,7 @@ t.test('a session with many streams takes one step a turn, as others do', async 
   const table = new StreamTable(output, () => undefined, t.error);
   const source = { needsLane: false, step: () => ({ cost: steps++ * 0 }), close: () => undefined };
   for (let id = 1; id <= 64; id++) {
-    const stream = { id, channel: 1, others: [], credit: 1, verb: 'select' };
+    const stream = { id, channel: 1, others: [], credit: 1, verb: 'select', isLarge: false };
     table.start({ ...stream, make: () => source });
   }
   t.equal(steps, 64, 'each begins in its own request');
@@ -203,4 +205,17 @@ t.test('a session with many streams takes one step a turn, as others do', async 
   t.ok(steps > 64 + 100 && steps <= 64 + 201, `${steps - 64} steps in 200 turns`);
   table.abandon();
   await table.stopChannel(1);
+});
+
+t.test('a session holds so many groupings at a time, and one that ends makes room', async (t) => {
+  // Sixty-four of them, whose rows nobody took, held two gigabytes of groups.
+  const { session } = await makeOrders(t, 'lmdb', makeOrderRows(100));
+  const query: SelectQuery = { groupBy: { fields: ['state'], aggregates: [] } };
+  const all = Array.from({ length: groupingsPerSessionMax }, () =>
+    begin(session, query, { credit: 0 }),
+  );
+  t.equal((await ask(session, query)).outcome, 'ERR_CHNEXC');
+  t.equal((await ask(session, { orderBy: ['note'] })).outcome, 'selected', 'others may start');
+  for (const one of all.slice(0, 1)) one.cancel();
+  t.equal((await ask(session, query)).outcome, 'selected');
 });

@@ -19,13 +19,14 @@ import {
 import { rightsOf } from '../../server/access/rights.js';
 import { addUserEntry } from '../../server/access/user-store.js';
 import { LocalAuthority } from '../../server/certificate/authority/local-authority.js';
+import { readPkcs12 } from '../../server/certificate/import/pkcs12.js';
 import { CertificateStore } from '../../server/certificate/store/certificate-store.js';
 import { localRevocationList } from '../../server/certificate/store/trusted.js';
 import { readTrustMaterial } from '../../server/certificate/trust/trust-material.js';
 import { NO_CLIENT_CERTIFICATES } from '../../server/certificate/trust/trust-settings.js';
 import { createPacedLog } from '../../server/observe/refusal-log.js';
 import { StateDirectory } from '../../server/state/state-directory.js';
-import { refusalLinesPerSecondMax } from '../../shared/base/limits.js';
+import { pkcs12RoundsMax, refusalLinesPerSecondMax } from '../../shared/base/limits.js';
 import { writeCertificate } from '../fixture/certificate.js';
 import { runProgram, startDaemon } from '../fixture/daemon.js';
 import { Authority, hasOpenssl } from '../fixture/pki.js';
@@ -228,3 +229,37 @@ t.test('a pin does not take the place of the lists', { skip }, async (t) => {
   t.match(await reasonOf(stolen.chain), /CERT_REVOKED/);
   t.match(await reasonOf(stolen.cert), /UNABLE_TO_GET_CRL/);
 });
+
+// A box of certificates comes by mail and wants its passphrase hashed two thousand million times, which kept the
+// tool busy for hours with nothing to stop it. It is refused before the first round.
+t.test('a PKCS#12 file does not choose how long we work', { skip }, async (t) => {
+  const directory = temporaryDirectory(t);
+  const { cert, key } = Authority.root(directory, 'root').issue('box');
+  const file = join(directory, 'box.p12');
+  const box = ['pkcs12', '-export', '-in', cert, '-inkey', key, '-passout', 'pass:x', '-out', file];
+  execFileSync('openssl', box);
+  const der = readFileSync(file);
+  t.equal(readPkcs12(der, file, 'x').keys.length, 1);
+  // The rounds of the checksum are the last thing in it: 02 02 08 00 for 2048.
+  const at = der.lastIndexOf(Buffer.from('02020800', 'hex'));
+  t.equal(at, der.length - 4);
+  for (const [rounds, why] of [
+    [pkcs12RoundsMax + 1, `it wants ${pkcs12RoundsMax + 1} rounds`],
+    [0x7fff_ffff, 'it wants 2147483647 rounds'],
+  ] as const) {
+    const count = Buffer.alloc(4);
+    count.writeUInt32BE(rounds);
+    const macAt = macStart(der, at);
+    const bomb = Buffer.concat([der.subarray(0, at), Buffer.from([2, 4]), count]);
+    bomb.writeUInt16BE(der.readUInt16BE(2) + 2, 2);
+    bomb.writeUInt8(bomb.readUInt8(macAt + 1) + 2, macAt + 1);
+    t.throws(() => readPkcs12(bomb, file, 'x'), { code: 'ERR_BADCERT', message: why });
+  }
+});
+
+/** Where the sequence that holds the checksum and its rounds begins. */
+function macStart(der: Buffer, before: number): number {
+  let start = before;
+  while (der[start] !== 0x30 || start + 2 + (der[start + 1] ?? 0) !== der.length) start--;
+  return start;
+}

@@ -4,6 +4,7 @@
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import forge from 'node-forge';
+import { pkcs12RoundsMax } from '../../../shared/base/limits.js';
 import { refusal } from './refuse.js';
 
 /** What was in it; certificates in the order of the file. */
@@ -45,6 +46,7 @@ function openPkcs12(
   passphrase: string | undefined,
 ): forge.pkcs12.Pkcs12Pfx {
   const attempts = attemptsOf(passphrase ?? '');
+  refuseManyRounds(der, source);
   let cause: unknown;
   for (const { password, isChecked } of attempts) {
     try {
@@ -56,6 +58,37 @@ function openPkcs12(
     }
   }
   throw refusal(source, whyClosed(cause, passphrase), cause);
+}
+
+/** Whoever made the file says how often a key is hashed; nothing could be stopped in the middle of it. */
+function refuseManyRounds(der: Buffer, source: string): void {
+  const rounds = roundsIn(der.toString('binary'));
+  if (rounds <= pkcs12RoundsMax) return;
+  const most = `at most ${pkcs12RoundsMax} are done`;
+  throw refusal(
+    source,
+    `it wants ${rounds} rounds for its passphrase, ${most}; make it with fewer`,
+  );
+}
+
+/** The largest number that follows a salt, as in all parameters of this kind; 0 for what is no ASN.1. */
+function roundsIn(bytes: string): number {
+  try {
+    return roundsBelow([forge.asn1.fromDer(bytes)]);
+  } catch {
+    return 0; // whoever reads it says what is wrong
+  }
+}
+
+function roundsBelow(nodes: readonly forge.asn1.Asn1[]): number {
+  const { INTEGER, OCTETSTRING } = forge.asn1.Type;
+  const found = nodes.map(({ type, value }, index) => {
+    if (Array.isArray(value)) return roundsBelow(value);
+    if (type === OCTETSTRING) return roundsIn(value);
+    const isCount = type === INTEGER && nodes[index - 1]?.type === OCTETSTRING;
+    return isCount ? Number(`0x${Buffer.from(value, 'binary').toString('hex')}`) : 0;
+  });
+  return Math.max(0, ...found);
 }
 
 function attemptsOf(passphrase: string): Attempt[] {

@@ -6,7 +6,11 @@ import t from 'tap';
 import { issueDevelopmentCertificate } from '../../../server/certificate/issue-self-signed.js';
 import type { NetConnection } from '../../../server/net/arrival.js';
 import { ClientHelloReader, type HelloProgress } from '../../../server/net/client-hello.js';
-import { Listener, type ListenerLimits } from '../../../server/net/listener.js';
+import {
+  Listener,
+  type ListenerLimits,
+  type ListenerOptions,
+} from '../../../server/net/listener.js';
 import { PendingTable } from '../../../server/net/pending-table.js';
 import type { Refusal } from '../../../server/net/refusal.js';
 import { splitPem } from '../../../shared/tls/pem.js';
@@ -64,6 +68,7 @@ async function start(
   t: { teardown(end: () => void): unknown },
   level: SecurityLevel | 'plain',
   limits: Partial<ListenerLimits> = {},
+  more: Partial<ListenerOptions> = {},
 ): Promise<Running> {
   const refusals: Refusal[] = [];
   const connections: NetConnection[] = [];
@@ -79,6 +84,7 @@ async function start(
       connection.socket.on('data', (chunk) => connection.socket.write(chunk));
     },
     onRefused: (refusal) => refusals.push(refusal),
+    ...more,
   });
   const { port } = listener.address;
   const clients: Socket[] = [];
@@ -358,6 +364,22 @@ t.test('past the limit of connections a client is told so through its TLS', asyn
   await until(() => listener.counts.served === 1);
   t.equal(await echo(secure(), 'hello'), 'hello');
   t.equal(connections.length, 3);
+});
+
+t.test('at the limit room is made first, when somebody has no claim to his place', async (t) => {
+  let idle: NetConnection | undefined;
+  const makeRoom = (): boolean => {
+    idle?.socket.destroy();
+    return idle !== undefined;
+  };
+  const { secure, refusals, connections } = await start(t, 3, { connectionsMax: 2 }, { makeRoom });
+  const held = [secure(), secure()];
+  for (const client of held) t.equal(await echo(client, 'hello'), 'hello');
+  [idle] = connections;
+  t.equal(await echo(secure(), 'hello'), 'hello', 'the third is served');
+  idle = undefined;
+  t.equal(await received(secure()), 'busy', 'where nobody can be ended it is full');
+  t.equal(refusals.length, 1);
 });
 
 t.test('another certificate serves new connections and leaves the old ones', async (t) => {
