@@ -58,7 +58,7 @@ t.test('getfa prints what a channel is, one fact a line', async (t) => {
   ]);
   const expected: [number, RegExp][] = [
     [6, /is not trusted/],
-    [6, /^error: Client server error, host: 127\.0\.0\.1\nError requesting secure connection/],
+    [6, /^error: Client server error, host: 127\.0\.0\.1\n.*\nError requesting secure connection/],
     [6, /^\{"error":\{"code":"ERR_CLNTERR","errno":319,/],
     [2, /missing required argument 'filespec'/],
     [2, /scl must be 0, 1, 2, 3 or 4/],

@@ -29,7 +29,7 @@ t.test('authorities: a path, a text, a Buffer, a list; or what is wrong', { skip
   const damaged = pem.replace(/\n[A-Za-z0-9+/]{10}/, '\nAAAAAAAAAA');
   const request = '-----BEGIN CERTIFICATE REQUEST-----\nMA==\n-----END CERTIFICATE REQUEST-----\n';
   const cases: readonly (readonly [unknown, RegExp])[] = [
-    [join(pki, 'nowhere.pem'), /tls\.ca: the file .*nowhere\.pem cannot be read/],
+    [join(pki, 'nowhere.pem'), /tls\.ca: the file .*nowhere\.pem is not there/],
     ['', /neither PEM text/],
     [[], /empty list/],
     [7, /must be a path, PEM text or a Buffer/],
