@@ -188,7 +188,7 @@ export const conditionStepsMax = 16 * 1024 * 1024;
 export const patternTableBytesMax = 4 * 1024 * 1024;
 
 /** Select: server/select. Work of one step, after which others have a turn, and its records. */
-export const selectStepMs = 0.08;
+export const selectStepMs = 0.05;
 export const selectStepRecordsMax = 8192;
 /** Bytes that one step may have to look at, were every record the worst: those before say nothing of the next. */
 export const selectStepBytesMax = 8 * 1024 * 1024;
