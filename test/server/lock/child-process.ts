@@ -1,6 +1,7 @@
 // The parent's side of lock-child.ts: starts one, asks it, kills it.
 
 import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { FileClaim } from '../../../server/lock/lock-manager.js';
 
@@ -19,6 +20,8 @@ interface ChildAnswer {
 }
 
 export class LockChild {
+  /** Resolves when the process has ended. */
+  readonly gone: Promise<unknown>;
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, (answer: ChildAnswer) => void>();
   #lastId = 0;
@@ -27,6 +30,7 @@ export class LockChild {
     // Same ending as this file: compiled in dist/, or as it is when run by tsx.
     const program = fileURLToPath(import.meta.url.replace('child-process.', 'lock-child.'));
     this.#child = fork(program, { stdio: 'inherit' });
+    this.gone = once(this.#child, 'exit');
     this.#child.on('message', (message) => {
       const answer = message as ChildAnswer; // Only lock-child.ts is at the other end.
       this.#waiting.get(answer.id)?.(answer);
@@ -52,7 +56,7 @@ export class LockChild {
     });
   }
 
-  /** kill -9. Does not wait for the system to be done with it. */
+  /** kill -9. Does not wait for the system to be done with it; `gone` does. */
   kill(): void {
     this.#child.kill('SIGKILL');
   }

@@ -166,6 +166,8 @@ t.test('processes killed in the middle of locking leave a table that works', asy
       for (let at = 0; at < 200; at++) await hold.lock(makeRfa(pid, at), LONG);
       for (let at = 0; at < 200; at++) await hold.unlock(makeRfa(pid, at));
     }
+    // A claim does not wait: it would find a process that is being killed but not yet dead.
+    await Promise.all(children.map(({ gone }) => gone));
   }
   await hold.release();
   await scene.open('x.ism', ALONE);
