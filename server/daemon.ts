@@ -3,12 +3,8 @@
 //
 //   start: engine, locks ▸ certificate, trust ▸ listener ▸ clock    stop: the same from the right
 
-import { RsyndError } from '../shared/base/error.js';
 import { clientsSavedMs, drainDeadlineMs } from '../shared/base/limits.js';
-import { encodeReply } from '../shared/protocol/codec.js';
-import { FrameWriter } from '../shared/protocol/frame-writer.js';
 import { printable } from '../shared/tls/certificate-text.js';
-import { minProtocolOf, resolveLevel } from '../shared/tls/policy.js';
 import { loadNonceSource } from '../shared/tls/random-state.js';
 import { Access } from './access/access.js';
 import type { Gate } from './access/gate.js';
@@ -17,6 +13,13 @@ import { TlsKeeper } from './certificate/tls-keeper.js';
 import { expelUntrusted, type ReviewedSession } from './certificate/trust/review-sessions.js';
 import { watchFiles } from './certificate/trust/watch-files.js';
 import type { DaemonOptions } from './config/daemon-options.js';
+import {
+  cannotListen,
+  encryptionWords,
+  farewell,
+  IS_FULL,
+  NEEDS_ENCRYPTION,
+} from './daemon-words.js';
 import { createUniqueClock } from './isam/autokey.js';
 import type { LockManager } from './lock/lock-manager.js';
 import type { NetConnection } from './net/arrival.js';
@@ -32,7 +35,6 @@ import { describeError, type Log } from './observe/log.js';
 import { RefusalFile } from './observe/refusal-file.js';
 import { createPacedLog, createRefusalLog } from './observe/refusal-log.js';
 import { TlsUsage } from './observe/tls-usage.js';
-import { errorReply } from './operation/error-reply.js';
 import type { Services } from './operation/open.js';
 import { Session, type SessionOutput } from './session/session.js';
 import { StateDirectory } from './state/state-directory.js';
@@ -401,31 +403,3 @@ export class Daemon {
 
 /** Options that a running daemon cannot change. */
 const RESTART_OPTIONS = ['host', 'port', 'data', 'encrypt', 'nonSecure', 'user'] as const;
-
-const IS_FULL = 'it has as many connections as it takes';
-
-const NEEDS_ENCRYPTION =
-  'this server takes encrypted connections only; open with /encrypt (encrypt: true) or rsynds://';
-
-/** `encrypt=on scl=3 min=TLSv1.2`, with the level as resolved. */
-export function encryptionWords({ encrypt, scl }: DaemonOptions): string {
-  const level = resolveLevel(scl);
-  return `encrypt=${encrypt ? 'on' : 'off'} scl=${level} min=${minProtocolOf(level)}`;
-}
-
-/** One whole frame with an error, for a connection that will not be served. */
-function farewell(code: 'ERR_CLNTERR' | 'ERR_SRVRLIMIT', why: string, host: string): Buffer {
-  const writer = new FrameWriter();
-  encodeReply(writer, errorReply(new RsyndError(code, why, { host })), 0, 0);
-  return Buffer.concat(writer.take());
-}
-
-function cannotListen(cause: NodeJS.ErrnoException, host: string, port: number): RsyndError {
-  const fixes: Record<string, string> = {
-    EADDRINUSE: 'another program has that port; stop it or choose another with -p N',
-    EACCES: 'that port needs more rights; choose one above 1023 with -p N',
-    EADDRNOTAVAIL: 'this machine does not have that address; see --host',
-  };
-  const fix = fixes[cause.code ?? ''] ?? cause.message;
-  return new RsyndError('ERR_CONFIG', `cannot listen on ${host}:${port}: ${fix}`, { cause });
-}

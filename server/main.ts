@@ -13,7 +13,8 @@ import {
   resolveOptions,
   warningsOf,
 } from './config/daemon-options.js';
-import { Daemon, type DaemonParts, encryptionWords } from './daemon.js';
+import { Daemon, type DaemonParts } from './daemon.js';
+import { encryptionWords } from './daemon-words.js';
 import { createLockManager } from './lock/create-lock-manager.js';
 import { createLmdbLockStores } from './lock/lmdb-lock-store.js';
 import { createLog, describeError, type Log } from './observe/log.js';

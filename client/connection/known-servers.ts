@@ -9,6 +9,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { RsyndError } from '../../shared/base/error.js';
+import { isObject } from '../../shared/base/is-object.js';
 import { definitionFileBytesMax, knownServersMax } from '../../shared/base/limits.js';
 import type { ServerAddress } from '../filespec.js';
 import type { ResolvedConnect } from '../open-options.js';
@@ -103,9 +104,6 @@ function decodeServer(name: string, entry: unknown): KnownServer {
   parsePin(pin);
   return { pin, fingerprint, added };
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const unusable = (path: string, why: string, cause?: unknown): RsyndError =>
   new RsyndError('ERR_TLSCONF', `the file of known servers ${path} ${why}`, { file: path, cause });

@@ -5,6 +5,7 @@
 //
 //   .clients.json   { "clients": [ { address, user, protocol, cipher, serverName, chain, seen }, … ] }   newest first
 
+import { isObject } from '../../shared/base/is-object.js';
 import { clientsRememberedMax } from '../../shared/base/limits.js';
 import type { StateDirectory } from '../state/state-directory.js';
 
@@ -125,6 +126,3 @@ function textOf<N extends string>(
   const text = value[name];
   return (typeof text === 'string' ? { [name]: text } : {}) as { [key in N]?: string };
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

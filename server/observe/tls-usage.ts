@@ -4,6 +4,7 @@
 //
 //   .tls-usage.json   { "peers": [ { address, protocol, cipher, users, connections, seen }, … ] }   newest first
 
+import { isObject } from '../../shared/base/is-object.js';
 import { usagePeersMax, usageUsersMax } from '../../shared/base/limits.js';
 import type { StateDirectory } from '../state/state-directory.js';
 
@@ -128,6 +129,3 @@ function decodePeer(value: unknown): PeerUsage {
   }
   return { address, protocol, cipher, users: users.map(String), connections, seen };
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

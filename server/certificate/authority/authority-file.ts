@@ -2,9 +2,10 @@
 // certificates, so that the store and the daemon can ask for it.
 
 import { X509Certificate } from 'node:crypto';
+import { isObject } from '../../../shared/base/is-object.js';
 import type { StateDirectory } from '../../state/state-directory.js';
 import { AUTHORITY_FILE, type UsersOfEntry } from '../store/certificate-store.js';
-import { isObject, textOf } from '../store/json.js';
+import { textOf } from '../store/json.js';
 import { decodeSealed, type Sealed } from '../store/seal.js';
 
 /** On disk as JSON: never change the meaning of a field. */

@@ -3,9 +3,10 @@
 // revocation holds at once and not only from the next revocation list on.
 
 import { RsyndError } from '../../../shared/base/error.js';
+import { isObject } from '../../../shared/base/is-object.js';
 import { certificatesIssuedMax, stateFileBytesMax } from '../../../shared/base/limits.js';
 import type { StateDirectory } from '../../state/state-directory.js';
-import { isObject, listOf, textOf } from '../store/json.js';
+import { listOf, textOf } from '../store/json.js';
 
 /** Reasons of RFC 5280, 5.3.1, with their numbers in a revocation list. */
 export const REVOCATION_REASONS = {

@@ -13,6 +13,7 @@ import {
   type X509Certificate,
 } from 'node:crypto';
 import { RsyndError } from '../../../shared/base/error.js';
+import { isObject } from '../../../shared/base/is-object.js';
 import { certificatesStoredMax, certificateVersionsKeptMax } from '../../../shared/base/limits.js';
 import type { StateDirectory } from '../../state/state-directory.js';
 import { readIssuedIndex, revokedFingerprints } from '../authority/issued-index.js';
@@ -27,7 +28,7 @@ import {
   type TrustSwitches,
 } from './entry.js';
 import { type CertificateStatus, fingerprintOf, statusAt } from './facts.js';
-import { isObject, textOf } from './json.js';
+import { textOf } from './json.js';
 import { Seal } from './seal.js';
 
 /** Says who uses an entry, in words that follow "is used by": `the data port`, `policy nightly`. */

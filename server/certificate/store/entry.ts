@@ -4,11 +4,12 @@
 //   request only ──install──▶ version ──install, renew──▶ version, the old ones kept for rollback
 
 import { X509Certificate } from 'node:crypto';
+import { isObject } from '../../../shared/base/is-object.js';
 import {
   certificateNameCharsMax,
   certificateVersionsKeptMax,
 } from '../../../shared/base/limits.js';
-import { isObject, listOf, textOf } from './json.js';
+import { listOf, textOf } from './json.js';
 import { decodeSealed, type Sealed } from './seal.js';
 
 /** server: ours, with a key. peer: another server's own. authority: what issues certificates. */

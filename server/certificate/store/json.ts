@@ -1,9 +1,5 @@
 // Questions about values that came from JSON files of the state directory.
 
-/** Is it an object with named members? */
-export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** The member as text. Throws Error with its name. */
 export function textOf(object: Readonly<Record<string, unknown>>, name: string): string {
   const value = object[name];

@@ -8,9 +8,9 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:
 import { constants, copyFileSync, linkSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { RsyndError } from '../../../shared/base/error.js';
+import { isObject } from '../../../shared/base/is-object.js';
 import { NoPlainFile, readPlainFile } from '../../state/plain-file.js';
 import type { StateDirectory } from '../../state/state-directory.js';
-import { isObject } from './json.js';
 
 /** A sealed secret, as it lies on disk: never change the meaning of a field. */
 export interface Sealed {
