@@ -47,7 +47,7 @@ export const fileNamePartBytesMax = 200;
 export const userNameBytesMax = 128;
 
 /** Connections and handshakes: server/net. A pending connection has not yet said who it is. */
-export const connectionsMax = 10_000;
+export const connectionsMax = 16_000;
 export const pendingHandshakesMax = 4096;
 /** Not less than a few hundred: a whole office behind one address may reconnect at once. */
 export const pendingHandshakesPerAddressMax = 2048;

@@ -19,6 +19,7 @@ import {
   TABLE_HEADER,
   TABLE_LARGE,
 } from './format.js';
+import { ListedTables } from './listed-tables.js';
 import { isLmdbError } from './lmdb-error.js';
 
 /** A read transaction of lmdb-js. */
@@ -79,6 +80,7 @@ const databasesMax = keysPerFileMax + 8;
 export class Environment {
   readonly #root: RootTable;
   readonly #create: boolean;
+  readonly #listed: ListedTables;
   #isFresh = false;
   #view: Buffer = Buffer.alloc(0);
 
@@ -94,6 +96,8 @@ export class Environment {
       overlappingSync: false,
       noSync,
     }) as unknown as RootTable;
+    this.#listed = new ListedTables(path);
+    this.#listed.add(this.#root);
     this.#root.readerCheck();
   }
 
@@ -177,11 +181,13 @@ export class Environment {
   }
 
   close(): Promise<void> {
+    this.#listed.forget();
     return this.#root.close();
   }
 
   #table<K, V>(name: string, options: object): Table<K, V> | undefined {
     const table = this.#root.openDB({ name, create: this.#create, ...options });
+    this.#listed.add(table, name);
     return table as Table<K, V> | undefined;
   }
 }
