@@ -1,6 +1,6 @@
 // Memory of a daemon as the system sees it, after its garbage was collected (standing-probe.ts). Bytes.
 
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 
 export interface Memory {
   /** All pages in memory, those of mapped files too. */
@@ -23,13 +23,14 @@ export async function memoryOf(pid: number | undefined, probe: string): Promise<
   const { heapUsed, arrayBuffers } = await collect(pid, probe);
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const descriptors = readdirSync(`/proc/${pid}/fd`).length;
   return {
     rss: kilobytes(rollup, 'Rss'),
     pss: kilobytes(rollup, 'Pss'),
     own: kilobytes(rollup, 'Anonymous'),
     heap: heapUsed,
     buffers: arrayBuffers,
-    descriptors: Number(/^FDSize:\s+(\d+)/m.exec(status)?.[1]),
+    descriptors,
     mapped: kilobytes(status, 'VmSize'),
   };
 }
