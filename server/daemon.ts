@@ -21,10 +21,10 @@ import {
   IS_FULL,
   NEEDS_ENCRYPTION,
 } from './daemon-words.js';
+import { connectionsFor, descriptorsMax } from './descriptors.js';
 import { createUniqueClock } from './isam/autokey.js';
 import type { LockManager } from './lock/lock-manager.js';
 import type { NetConnection } from './net/arrival.js';
-import { connectionsFor, descriptorsMax } from './net/descriptors.js';
 import { Listener } from './net/listener.js';
 import { certificateRefusalText, type Refusal, refusalHint } from './net/refusal.js';
 import {

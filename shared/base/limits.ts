@@ -146,6 +146,8 @@ export const transactionBytesMax = 4 * 1024 * 1024;
 export const transactionEntriesMax = 8192;
 /** Writes are refused while the disk has less than this, and room for the transaction, to spare. */
 export const diskReserveBytes = 8 * 1024 * 1024;
+/** Files open at a time in one process, some 200 KiB and eight maps of memory each (Linux allows 65,530 maps). */
+export const filesOpenMax = 8000;
 /** Processes and snapshots reading one file at a time. */
 export const fileReadersMax = 1024;
 /** Pages of 4 KiB one block may have. */

@@ -1,7 +1,8 @@
 // The cost of standing still: what idle encrypted connections, open files and held locks cost the daemon in memory
 // and in CPU time, and what they do to the keyed reads of the one client that works, beside an empty server in the
-// same run. Each load is put on twice and taken off again, so that a leak shows.
-// Usage: npm run build && node dist/test/bench/standing.js [--connections N] [--files N] [--locks N] [--reads N] [--json]
+// same run. Each load is put on and taken off several times, so that a leak shows.
+// Usage: npm run build && node dist/test/bench/standing.js
+//   [--connections N] [--files N] [--locks N] [--reads N] [--cycles N] [--json]
 
 import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,13 +25,14 @@ const { values } = parseArgs({
     files: { type: 'string', default: '1000' },
     locks: { type: 'string', default: '100000' },
     reads: { type: 'string', default: '20000' },
+    cycles: { type: 'string', default: '3' },
     json: { type: 'boolean', default: false },
   },
 });
 const locks = Number(values.locks);
 const reads = Number(values.reads);
 /** Records of the file that is read; the first ones are those that get locked. */
-const records = locks + 100_000;
+const records = locks + Math.min(100_000, 50 * reads);
 const RECORD_BYTES = 200;
 const CLIENT_PROCESSES = 4;
 const IDLE_MS = Math.min(12_000, reads);
@@ -80,8 +82,8 @@ interface Outcome {
   /** CPU time of the daemon while nobody asks anything, of all it could use of one core. */
   readonly idleCpuShare: number;
   readonly reads: { readonly empty: ReadTimes; readonly laden: ReadTimes };
-  /** Bytes more than before, after the first and the second time it was let go. */
-  readonly left: readonly [Memory, Memory];
+  /** Bytes more than before, after each time it was let go. */
+  readonly left: readonly Memory[];
 }
 
 interface Served {
@@ -193,9 +195,11 @@ async function measure({ name, count, processes, order, kind }: Load): Promise<O
   const during = await look();
   const idle = await idleCpuShare(laden);
   const beside = await readBeside(kind);
-  const first = await takeOff();
-  await putOn();
-  const second = await takeOff();
+  const left = [difference(await takeOff(), before)];
+  while (left.length < Number(values.cycles)) {
+    await putOn();
+    left.push(difference(await takeOff(), before));
+  }
   for (const client of clients) client.disconnect();
   return {
     load: name,
@@ -204,7 +208,7 @@ async function measure({ name, count, processes, order, kind }: Load): Promise<O
     each: difference(during, before, count),
     idleCpuShare: idle,
     reads: beside,
-    left: [difference(first, before), difference(second, before)],
+    left,
   };
 }
 
@@ -224,11 +228,8 @@ function print(outcome: Outcome): void {
     `  reads of one client: p50 ${among.p50} us (empty server ${alone.p50}), p99 ${among.p99} us ` +
       `(${alone.p99}): ${(among.p99 / alone.p99).toFixed(2)} ×`,
   );
-  const [once_, twice] = left;
-  console.log(
-    `  left after letting go: of no file ${mega(once_.own)}, heap ${mega(once_.heap)}; ` +
-      `after the second time ${mega(twice.own)}, heap ${mega(twice.heap)}`,
-  );
+  const after = left.map(({ own, heap }) => `${mega(own)} (heap ${mega(heap)})`);
+  console.log(`  left, of no file, after each time it was let go: ${after.join(', ')}`);
 }
 
 const besideThis = (name: string): string => new URL(name, import.meta.url).pathname;

@@ -6,8 +6,10 @@
 // (else a default start skips keys), and the buffer of getBinaryFast is one shared buffer that lies
 // about its length: see `shared`.
 
+import { basename } from 'node:path';
 import { ABORT, open as openLmdb } from 'lmdb';
 import { fileReadersMax, keysPerFileMax } from '../../../shared/base/limits.js';
+import { requireDescriptors } from '../../descriptors.js';
 import type { Direction } from '../engine.js';
 import type { PlaceRange } from '../place.js';
 import {
@@ -84,7 +86,9 @@ export class Environment {
   #isFresh = false;
   #view: Buffer = Buffer.alloc(0);
 
+  /** ERR_SRVRLIMIT when the system lets us open no more files. */
   constructor(path: string, { create, noSync = false }: EnvironmentOptions) {
+    requireDescriptors(basename(path));
     this.#create = create;
     this.#root = openLmdb({
       path,

@@ -86,6 +86,23 @@ t.test('closed files leave nothing in the list that LMDB keeps of all', async (t
   t.equal(list.size, before);
 });
 
+t.test('opens so many files and no more', async (t) => {
+  const paths = ['a', 'b', 'c'].map((name) => join(t.testdirName, name));
+  t.testdir();
+  const engine = createLmdbEngine({ filesMax: 2 });
+  for (const path of paths) await engine.create(path, rowSpec());
+  const [first] = [await engine.open(`${paths[0]}`), await engine.open(`${paths[1]}`)];
+  await engine.open(`${paths[0]}`);
+  await t.rejects(async () => engine.open(`${paths[2]}`), {
+    code: 'ERR_SRVRLIMIT',
+    message: /c cannot be opened: 2 files are open here/,
+  });
+  await first?.close();
+  await first?.close();
+  await engine.open(`${paths[2]}`);
+  await engine.close();
+});
+
 t.test('refuses writes before the disk is full, and takes them again', async (t) => {
   const path = await fileOf(t, 10);
   let free = diskReserveBytes - 1;

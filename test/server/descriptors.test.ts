@@ -1,8 +1,8 @@
 // How many connections a process takes that may have so many files open.
 
 import t from 'tap';
-import { connectionsFor, descriptorsMax } from '../../../server/net/descriptors.js';
-import { connectionsMax } from '../../../shared/base/limits.js';
+import { connectionsFor, descriptorsMax } from '../../server/descriptors.js';
+import { connectionsMax } from '../../shared/base/limits.js';
 
 t.test('connections leave descriptors for files', async (t) => {
   const cases: readonly [descriptors: number | undefined, connections: number][] = [
