@@ -36,6 +36,8 @@ const records = locks + Math.min(100_000, 50 * reads);
 const RECORD_BYTES = 200;
 const CLIENT_PROCESSES = 4;
 const IDLE_MS = Math.min(12_000, reads);
+/** Before memory is looked at: files are closed and locks freed some at a time, and what rests lets go. */
+const QUIET_MS = Math.min(4000, reads);
 
 const undo: (() => unknown)[] = [];
 const t = { teardown: (step: () => unknown) => undo.unshift(step) };
@@ -163,10 +165,12 @@ async function readBeside(kind: ReadKind): Promise<Outcome['reads']> {
 async function idleCpuShare({ daemon }: Served): Promise<number> {
   const before = cpuTimeUs(daemon.process.pid);
   const started = performance.now();
-  await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+  await pause(IDLE_MS);
   const used = cpuTimeUs(daemon.process.pid) - before;
   return used / 1000 / (performance.now() - started);
 }
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 const difference = (after: Memory, before: Memory, parts = 1): Memory => ({
   rss: (after.rss - before.rss) / parts,
@@ -183,7 +187,10 @@ async function measure({ name, count, processes, order, kind }: Load): Promise<O
     fork(besideThis('standing-load.js'), [laden.daemon.server, ca], { env: cleanEnvironment() }),
   );
   for (const client of clients) pin(client.pid, 1);
-  const look = (): Promise<Memory> => memoryOf(laden.daemon.process.pid, laden.probe);
+  const look = async (): Promise<Memory> => {
+    await pause(QUIET_MS);
+    return memoryOf(laden.daemon.process.pid, laden.probe);
+  };
   const putOn = (): Promise<number[]> =>
     Promise.all(clients.map((client) => ask(client, order(Math.round(count / processes)))));
   const takeOff = async (): Promise<Memory> => {
