@@ -9,8 +9,8 @@ import { connectionsMax } from '../shared/base/limits.js';
 
 /** Of all descriptors so many are for connections, the rest for files. */
 const SHARE_OF_CONNECTIONS = 3 / 4;
-/** A file and its readers' table, how LMDB flushes it, and what is looked at before. */
-const DESCRIPTORS_OF_FILE = 5;
+/** A file twice, its readers' table and what is looked at before; with some to spare. */
+const DESCRIPTORS_OF_FILE = 8;
 
 /** How many this process may have; undefined where the system does not say (no /proc), or sets no limit. */
 export function descriptorsMax(): number | undefined {

@@ -138,6 +138,7 @@ export class FrameWriter {
     this.#slab = NOTHING;
     this.#start = 0;
     this.#used = 0;
+    this.#turnBytes = 0;
   }
 
   /** Makes what the slab holds of this turn a piece. */
