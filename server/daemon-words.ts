@@ -2,6 +2,7 @@
 // decides nothing.
 
 import { RsyndError } from '../shared/base/error.js';
+import { connectionsMax } from '../shared/base/limits.js';
 import { encodeReply } from '../shared/protocol/codec.js';
 import { FrameWriter } from '../shared/protocol/frame-writer.js';
 import { minProtocolOf, resolveLevel } from '../shared/tls/policy.js';
@@ -14,6 +15,11 @@ export const IS_FULL = 'it has as many connections as it takes';
 /** To a client without encryption. */
 export const NEEDS_ENCRYPTION =
   'this server takes encrypted connections only; open with /encrypt (encrypt: true) or rsynds://';
+
+/** To the administrator, at the start. */
+export const fewDescriptors = (descriptors: number | undefined, connections: number): string =>
+  `this process may have ${descriptors} open files: of ${connectionsMax} connections it takes ${connections}, and ` +
+  'the rest is for data files; raise it with ulimit -n (LimitNOFILE of systemd)';
 
 /** `encrypt=on scl=3 min=TLSv1.2`, with the level as resolved. */
 export function encryptionWords({ encrypt, scl }: DaemonOptions): string {

@@ -3,7 +3,7 @@
 //
 //   start: engine, locks ▸ certificate, trust ▸ listener ▸ clock    stop: the same from the right
 
-import { clientsSavedMs, drainDeadlineMs } from '../shared/base/limits.js';
+import { clientsSavedMs, connectionsMax, drainDeadlineMs } from '../shared/base/limits.js';
 import { printable } from '../shared/tls/certificate-text.js';
 import { loadNonceSource } from '../shared/tls/random-state.js';
 import { Access } from './access/access.js';
@@ -17,9 +17,11 @@ import {
   cannotListen,
   encryptionWords,
   farewell,
+  fewDescriptors,
   IS_FULL,
   NEEDS_ENCRYPTION,
 } from './daemon-words.js';
+import { connectionsFor, descriptorsMax } from './descriptors.js';
 import { createUniqueClock } from './isam/autokey.js';
 import type { LockManager } from './lock/lock-manager.js';
 import type { NetConnection } from './net/arrival.js';
@@ -42,6 +44,8 @@ import type { StorageEngine } from './storage/engine.js';
 
 /** How often connections look at the clock. */
 const tickMs = 1000;
+/** Connections that look at it in one turn of the event loop. */
+const connectionsPerTurn = 64;
 /** Every so many looks open sessions are judged again: certificates end, responders change their mind. */
 const ticksPerReview = 60;
 const ticksPerSave = clientsSavedMs / tickMs;
@@ -282,9 +286,13 @@ export class Daemon {
     const { log } = this.#parts;
     const contextOptions = this.#tls?.contextOptions;
     const refusals = new RefusalFile(this.#state);
+    const descriptors = descriptorsMax();
+    const connections = connectionsFor(descriptors);
+    if (connections < connectionsMax) log.warn(fewDescriptors(descriptors, connections));
     this.#listener = await Listener.open({
       host,
       port,
+      limits: { connectionsMax: connections },
       ...(contextOptions === undefined ? {} : { contextOptions }),
       ...(this.#tls === undefined ? {} : { certificates: this.#tls.trust }),
       refusePlain: (id) => farewell('ERR_CLNTERR', `${NEEDS_ENCRYPTION}; ${refusalHint(id)}`, host),
@@ -390,8 +398,18 @@ export class Daemon {
     }
   }
 
+  /** Some at a time: pings to ten thousand at once would hold up everybody. */
+  #tickConnections(left: Iterator<SessionConnection>): void {
+    for (let count = 0; count < connectionsPerTurn; count++) {
+      const next = left.next();
+      if (next.done === true) return;
+      next.value.tick();
+    }
+    setImmediate(() => this.#tickConnections(left));
+  }
+
   #tick(): void {
-    for (const connection of this.#connections) connection.tick();
+    this.#tickConnections(this.#connections.values());
     this.#ticks++;
     const isTime = this.#ticks % ticksPerSave === 0;
     this.#saveSeen(...[this.#usage, this.#clients].filter((each) => isTime || each.hasNews));
