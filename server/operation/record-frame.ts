@@ -3,6 +3,7 @@
 
 import { streamFrameBytes } from '../../shared/base/limits.js';
 import type { DataReply } from '../../shared/protocol/message.js';
+import { RoomCopier } from '../storage/room.js';
 
 /** A frame being filled. */
 export interface RecordFrame {
@@ -26,6 +27,7 @@ const LENGTH_BYTES = 4;
 class FixedFrame implements RecordFrame {
   readonly #size: number;
   readonly #bytes: Buffer;
+  readonly #copier = new RoomCopier();
   count = 0;
 
   constructor(size: number) {
@@ -36,7 +38,7 @@ class FixedFrame implements RecordFrame {
   add(bytes: Buffer, start: number, end: number): boolean {
     const at = this.count * this.#size;
     if (at === this.#bytes.length) return false;
-    bytes.copy(this.#bytes, at, start, end);
+    this.#copier.copy(bytes, start, end, this.#bytes, at);
     this.count++;
     return true;
   }
@@ -50,6 +52,7 @@ class FixedFrame implements RecordFrame {
 /** Each record behind its length, 4 bytes big-endian; or behind nothing. */
 class VariableFrame implements RecordFrame {
   readonly #headBytes: 0 | typeof LENGTH_BYTES;
+  readonly #copier = new RoomCopier();
   #bytes = Buffer.allocUnsafe(streamFrameBytes);
   #used = 0;
   count = 0;
@@ -64,7 +67,7 @@ class VariableFrame implements RecordFrame {
     if (needed > this.#bytes.length && this.count > 0) return false;
     if (needed > this.#bytes.length) this.#bytes = Buffer.allocUnsafe(needed);
     if (this.#headBytes > 0) this.#bytes.writeUInt32BE(end - start, this.#used);
-    bytes.copy(this.#bytes, at, start, end);
+    this.#copier.copy(bytes, start, end, this.#bytes, at);
     this.#used = needed;
     this.count++;
     return true;

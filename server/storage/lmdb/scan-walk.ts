@@ -62,7 +62,7 @@ export class Walk {
     this.#filter = bounds.filter;
     this.#left = bounds.recordsMax;
     this.snapshot = store.environment.snapshot();
-    this.#copy = Buffer.allocUnsafeSlow(store.layout.blockBytes);
+    this.#copy = store.takeRoom();
     this.#block = this.#copy;
   }
 
@@ -70,6 +70,7 @@ export class Walk {
   finish(cursor: ScanCursor): void {
     cursor.looked = (cursor.looked ?? 0) + this.#bounds.recordsMax - this.#left;
     this.snapshot.done();
+    this.#store.giveRoom(this.#copy);
   }
 
   /** Counts one record as looked at; false when enough were. */
