@@ -26,6 +26,7 @@ import { FrameReader } from '../../shared/protocol/frame-reader.js';
 import { FrameWriter } from '../../shared/protocol/frame-writer.js';
 import type { Reply, Request } from '../../shared/protocol/message.js';
 import { errorReply } from '../operation/error-reply.js';
+import { giveFrameBuffer } from '../operation/frame-buffers.js';
 import type { Session, SessionOutput } from '../session/session.js';
 
 /** Bounds of time, in milliseconds; tests bring shorter ones. */
@@ -45,6 +46,8 @@ export const CONNECTION_TIMES: ConnectionTimes = {
 
 /** How long a connection that we end may take to read our last words. */
 const lastWordsMs = 1000;
+
+const FRAME_OF_RECORDS_BYTES_MIN = 16 * 1024;
 
 /** One client's requests hold up everybody else's for so long at most; then the others have a turn. */
 const turnMs = 10;
@@ -224,10 +227,17 @@ export class SessionConnection implements SessionOutput {
     const { socket } = this.#options;
     if (pieces.length > 0 && socket.writable) {
       if (pieces.length > 1) socket.cork();
-      for (const piece of pieces) socket.write(piece);
+      for (const piece of pieces) this.#writePiece(piece);
       if (pieces.length > 1) socket.uncork();
     }
     if (!this.#isReading) this.#resumeSoon();
+  }
+
+  /** Small pieces are no frames of records. */
+  #writePiece(piece: Buffer): void {
+    const { socket } = this.#options;
+    if (piece.length < FRAME_OF_RECORDS_BYTES_MIN) socket.write(piece);
+    else socket.write(piece, (error) => error == null && giveFrameBuffer(piece));
   }
 
   /** Once a turn, however many ask for it. */

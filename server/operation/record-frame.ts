@@ -3,7 +3,9 @@
 
 import { streamFrameBytes } from '../../shared/base/limits.js';
 import type { DataReply } from '../../shared/protocol/message.js';
+import { DATA_ROOM_BYTES } from '../../shared/protocol/stream.js';
 import { RoomCopier } from '../storage/room.js';
+import { takeFrameBuffer } from './frame-buffers.js';
 
 /** A frame being filled. */
 export interface RecordFrame {
@@ -28,24 +30,26 @@ class FixedFrame implements RecordFrame {
   readonly #size: number;
   readonly #bytes: Buffer;
   readonly #copier = new RoomCopier();
+  #used = DATA_ROOM_BYTES;
   count = 0;
 
   constructor(size: number) {
     this.#size = size;
-    this.#bytes = Buffer.allocUnsafe(Math.max(1, Math.floor(streamFrameBytes / size)) * size);
+    const isOrdinary = size <= streamFrameBytes;
+    this.#bytes = isOrdinary ? takeFrameBuffer() : Buffer.allocUnsafe(DATA_ROOM_BYTES + size);
   }
 
   add(bytes: Buffer, start: number, end: number): boolean {
-    const at = this.count * this.#size;
-    if (at === this.#bytes.length) return false;
+    const at = this.#used;
+    if (at + this.#size > this.#bytes.length) return false;
     this.#copier.copy(bytes, start, end, this.#bytes, at);
+    this.#used = at + this.#size;
     this.count++;
     return true;
   }
 
   reply(): DataReply {
-    const records = this.#bytes.subarray(0, this.count * this.#size);
-    return { verb: 'data', recordLength: this.#size, records };
+    return replyOf(this.#bytes.subarray(0, this.#used), this.#size);
   }
 }
 
@@ -53,8 +57,8 @@ class FixedFrame implements RecordFrame {
 class VariableFrame implements RecordFrame {
   readonly #headBytes: 0 | typeof LENGTH_BYTES;
   readonly #copier = new RoomCopier();
-  #bytes = Buffer.allocUnsafe(streamFrameBytes);
-  #used = 0;
+  #bytes = takeFrameBuffer();
+  #used = DATA_ROOM_BYTES;
   count = 0;
 
   constructor(headBytes: 0 | typeof LENGTH_BYTES) {
@@ -74,6 +78,13 @@ class VariableFrame implements RecordFrame {
   }
 
   reply(): DataReply {
-    return { verb: 'data', recordLength: 0, records: this.#bytes.subarray(0, this.#used) };
+    return replyOf(this.#bytes.subarray(0, this.#used), 0);
   }
 }
+
+const replyOf = (roomy: Buffer, recordLength: number): DataReply => ({
+  verb: 'data',
+  recordLength,
+  records: roomy.subarray(DATA_ROOM_BYTES),
+  roomy,
+});
