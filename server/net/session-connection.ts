@@ -7,6 +7,7 @@
 // Reading stops while the session has too much to do or the client takes too little; whoever waits is
 // the client's own TCP window.
 
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isRsyndError, RsyndError } from '../../shared/base/error.js';
 import {
@@ -47,6 +48,7 @@ export const CONNECTION_TIMES: ConnectionTimes = {
 /** How long a connection that we end may take to read our last words. */
 const lastWordsMs = 1000;
 
+/** Smaller pieces are no frames of records in a buffer of theirs. */
 const FRAME_OF_RECORDS_BYTES_MIN = 16 * 1024;
 
 /** One client's requests hold up everybody else's for so long at most; then the others have a turn. */
@@ -233,10 +235,15 @@ export class SessionConnection implements SessionOutput {
     if (!this.#isReading) this.#resumeSoon();
   }
 
-  /** Small pieces are no frames of records. */
+  /**
+   * What a socket has written is nobody's any more, so that frames of records are made in the same buffers again.
+   * Another stream may have handed the bytes on as they are.
+   */
   #writePiece(piece: Buffer): void {
     const { socket } = this.#options;
-    if (piece.length < FRAME_OF_RECORDS_BYTES_MIN) socket.write(piece);
+    const isOverWhenWritten =
+      piece.length >= FRAME_OF_RECORDS_BYTES_MIN && socket instanceof Socket;
+    if (!isOverWhenWritten) socket.write(piece);
     else socket.write(piece, (error) => error == null && giveFrameBuffer(piece));
   }
 
