@@ -7,6 +7,7 @@
 // Reading stops while the session has too much to do or the client takes too little; whoever waits is
 // the client's own TCP window.
 
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isRsyndError, RsyndError } from '../../shared/base/error.js';
 import {
@@ -26,6 +27,7 @@ import { FrameReader } from '../../shared/protocol/frame-reader.js';
 import { FrameWriter } from '../../shared/protocol/frame-writer.js';
 import type { Reply, Request } from '../../shared/protocol/message.js';
 import { errorReply } from '../operation/error-reply.js';
+import { giveFrameBuffer } from '../operation/frame-buffers.js';
 import type { Session, SessionOutput } from '../session/session.js';
 
 /** Bounds of time, in milliseconds; tests bring shorter ones. */
@@ -48,6 +50,9 @@ const restMs = 1000;
 
 /** How long a connection that we end may take to read our last words. */
 const lastWordsMs = 1000;
+
+/** Smaller pieces are no frames of records in a buffer of theirs. */
+const FRAME_OF_RECORDS_BYTES_MIN = 16 * 1024;
 
 /** One client's requests hold up everybody else's for so long at most; then the others have a turn. */
 const turnMs = 10;
@@ -228,10 +233,22 @@ export class SessionConnection implements SessionOutput {
     const { socket } = this.#options;
     if (pieces.length > 0 && socket.writable) {
       if (pieces.length > 1) socket.cork();
-      for (const piece of pieces) socket.write(piece);
+      for (const piece of pieces) this.#writePiece(piece);
       if (pieces.length > 1) socket.uncork();
     }
     if (!this.#isReading) this.#resumeSoon();
+  }
+
+  /**
+   * What a socket has written is nobody's any more, so that frames of records are made in the same buffers again.
+   * Another stream may have handed the bytes on as they are.
+   */
+  #writePiece(piece: Buffer): void {
+    const { socket } = this.#options;
+    const isOverWhenWritten =
+      piece.length >= FRAME_OF_RECORDS_BYTES_MIN && socket instanceof Socket;
+    if (!isOverWhenWritten) socket.write(piece);
+    else socket.write(piece, (error) => error == null && giveFrameBuffer(piece));
   }
 
   /** Once a turn, however many ask for it. */
