@@ -101,7 +101,7 @@ const daemon = await startDaemon(t, [
 ]);
 const limit = spawn(
   process.execPath,
-  ['dist/test/bench/limit-server.js', bundle, join(data, 'log')],
+  ['dist/test/bench/servers/limit-server.js', bundle, join(data, 'log')],
   { stdio: ['ignore', 'pipe', 'inherit'], env: cleanEnvironment() },
 );
 t.teardown(() => limit.kill());

@@ -22,7 +22,7 @@ import { writeCertificate } from '../fixture/certificate.js';
 import { cleanEnvironment, startDaemon } from '../fixture/daemon.js';
 import { startRecordingProxy } from '../fixture/recording-proxy.js';
 import { temporaryDirectory } from '../fixture/temporary-directory.js';
-import { startPostgres } from './postgres.js';
+import { startPostgres } from './servers/postgres.js';
 
 const [rounds = 5, records = 1_000_000] = process.argv.slice(2).map(Number);
 const READS = 20_000;
