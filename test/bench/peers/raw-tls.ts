@@ -7,24 +7,23 @@ import { connect, type TLSSocket } from 'node:tls';
 import type { Peer } from '../peer.js';
 import { RECORD_BYTES } from '../record.js';
 import type { CallTask, ClientOptions, OpenTask } from '../task.js';
+import { Ticket } from './ticket.js';
 
 const MESSAGE = Buffer.alloc(RECORD_BYTES);
 
 export async function tlsPeer(options: ClientOptions): Promise<Peer> {
   const ca = readFileSync(options.ca);
   const pools = new Map<string, TLSSocket[]>();
-  let session: Buffer | undefined;
+  const ticket = new Ticket();
 
-  const dial = async (resumed: Buffer | undefined): Promise<TLSSocket> => {
-    const socket = connect({
-      ...{ port: options.port, host: '127.0.0.1', servername: 'localhost', ca },
-      ...(resumed === undefined ? {} : { session: resumed }),
-    });
+  const dial = async (session: { session?: Buffer } = {}): Promise<TLSSocket> => {
+    const to = { port: options.port, host: '127.0.0.1', servername: 'localhost', ca };
+    const socket = connect({ ...to, ...session });
     await once(socket, 'secureConnect');
     return socket;
   };
   const enter = async (mode: string): Promise<TLSSocket> => {
-    const socket = await dial(undefined);
+    const socket = await dial();
     socket.write(mode);
     await once(socket, 'data');
     return socket;
@@ -38,7 +37,7 @@ export async function tlsPeer(options: ClientOptions): Promise<Peer> {
 
   return {
     async security() {
-      const socket = await dial(undefined);
+      const socket = await dial();
       const text = `${socket.getProtocol()} ${socket.getCipher().name}`;
       socket.destroy();
       return text;
@@ -51,7 +50,7 @@ export async function tlsPeer(options: ClientOptions): Promise<Peer> {
       return counts.reduce((sum, count) => sum + count, 0);
     },
     async scan() {
-      const socket = await dial(undefined);
+      const socket = await dial();
       const bytes = options.records * RECORD_BYTES;
       socket.write(`stream ${bytes}`);
       let received = 0;
@@ -63,13 +62,12 @@ export async function tlsPeer(options: ClientOptions): Promise<Peer> {
       return options.records;
     },
     async open({ handshake }: OpenTask) {
-      const socket = await dial(handshake === 'resumed' ? session : undefined);
-      socket.once('session', (ticket) => {
-        session = ticket;
-      });
+      const isResumed = handshake === 'resumed';
+      const socket = await dial(isResumed ? ticket.offer() : {});
+      if (isResumed) ticket.keep(socket);
       socket.write('echo');
       await once(socket, 'data');
-      if (handshake === 'resumed' && session === undefined) await once(socket, 'session');
+      if (isResumed) ticket.require();
       socket.destroy();
     },
     async close() {

@@ -6,6 +6,7 @@ import { Redis } from 'ioredis';
 import { type Peer, present, type Session } from '../peer.js';
 import { keyOf, RECORD_BYTES, recordOf } from '../record.js';
 import type { ClientOptions, OpenTask } from '../task.js';
+import { Ticket } from './ticket.js';
 
 /** Commands on their way at a time when many are to be stored. */
 const BULK_DEPTH = 1000;
@@ -19,13 +20,15 @@ interface Ways {
 
 export async function redisPeer(options: ClientOptions): Promise<Peer> {
   const ca = readFileSync(options.ca);
-  let ticket: Buffer | undefined;
-  const dial = async (more: Ways = {}, session?: Buffer): Promise<Redis> => {
-    const tls = { ca, servername: 'localhost', ...(session === undefined ? {} : { session }) };
+  const ticket = new Ticket();
+  const dial = async (more: Ways = {}, resume?: Ticket): Promise<Redis> => {
+    const tls = { ca, servername: 'localhost', ...resume?.offer() };
     const redis = new Redis({
       ...{ host: '127.0.0.1', port: options.port, tls, lazyConnect: true },
       ...{ enableReadyCheck: false, retryStrategy: () => null, ...more },
     });
+    // Before anything is sent: what Redis gives for the next connection comes at once.
+    redis.once('connect', () => resume?.keep(redis.stream as TLSSocket));
     await redis.connect();
     return redis;
   };
@@ -47,15 +50,10 @@ export async function redisPeer(options: ClientOptions): Promise<Peer> {
       return () => storeAll(into, given);
     },
     async open({ handshake }: OpenTask) {
-      const redis = await dial({}, handshake === 'resumed' ? ticket : undefined);
-      const socket = redis.stream as TLSSocket;
-      if (handshake === 'resumed') {
-        socket.once('session', (session) => {
-          ticket = session;
-        });
-      }
+      const isResumed = handshake === 'resumed';
+      const redis = await dial({}, isResumed ? ticket : undefined);
       present(await redis.getBuffer(keyOf(0)), 0);
-      if (handshake === 'resumed' && ticket === undefined) ticket = socket.getSession();
+      if (isResumed) ticket.require();
       redis.disconnect();
     },
     async close() {
