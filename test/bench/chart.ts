@@ -14,6 +14,8 @@ const RIGHT = 60;
 const FROM = 0.1;
 const TO = 20;
 const TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20];
+/** What readers of a chart may not know by the names of the table. */
+const NAMES: Readonly<Record<string, string>> = { tls: 'bare TLS', plain: 'rsynd in clear' };
 const COLOURS = {
   text: '#808891',
   grid: '#80889155',
@@ -64,7 +66,7 @@ function drawBar(bar: AimOutcome & { readonly title: string }, top: number): str
   const middle = top + ROW / 2;
   const [left, right] = [x(Math.min(1, median)), x(Math.max(1, median))];
   const mark = x(aim.atLeast ?? 1);
-  const label = `${title} / ${aim.of.length > 1 ? 'best of ' : ''}${aim.of.join(', ')}`;
+  const label = `${title} / ${aim.of.length > 1 ? 'best of ' : ''}${aim.of.map((name) => NAMES[name] ?? name).join(', ')}`;
   return [
     text(LABEL - 8, middle + 4, label, 'end'),
     `<rect x="${left}" y="${top + 5}" width="${Math.max(1, right - left)}" height="${ROW - 10}" fill="${colour}"/>`,

@@ -9,6 +9,7 @@ import { runProgram, startDaemon, type Teardown } from '../fixture/daemon.js';
 import { temporaryDirectory } from '../fixture/temporary-directory.js';
 import { ClientProcess } from './client-process.js';
 import type { Options } from './options.js';
+import { allowedCpus } from './pin.js';
 import { GROUPS, REST_BYTES, recordsFrom, rows } from './record.js';
 import type { Contestant, SharedFile } from './rounds.js';
 import { startLimit } from './servers/limit.js';
@@ -71,7 +72,7 @@ async function startDaemons(
   t: Teardown,
   folders: { readonly rsynd: string; readonly plain: string },
   { bundle }: CertificateFiles,
-  { records }: Options,
+  { records, workers }: Options,
   servers: Map<PeerName, Server>,
 ) {
   const encrypted = ['--encrypt', '--scl=3', `--cert=${bundle}`];
@@ -80,8 +81,9 @@ async function startDaemons(
     ['rsynd', encrypted],
     ['plain', []],
   ] as const) {
-    const quiet = ['-n', '-u', 'bench', '--log-level', 'warn'];
-    const daemon = await startDaemon(t, ['-d', folders[name], ...quiet, ...security]);
+    const common = ['-n', '-u', 'bench', '--log-level', 'warn'];
+    if (workers !== undefined) common.push('--workers', String(workers));
+    const daemon = await startDaemon(t, ['-d', folders[name], ...common, ...security]);
     const pid = daemon.process.pid ?? 0;
     servers.set(name, { version: '', pid, port: daemon.port, file: { next: records } });
     daemons.push(daemon);
@@ -97,7 +99,7 @@ async function startOthers(
   { records }: Options,
   servers: Map<PeerName, Server>,
 ): Promise<string[]> {
-  const missing: string[] = [];
+  const missing = allowedCpus() === undefined ? ['taskset'] : [];
   const postgres = await startPostgres(t, directory, certificate);
   if (postgres === undefined) missing.push('postgresql');
   else {

@@ -9,13 +9,15 @@ export interface Options {
   /** How long calls are repeated in one round. */
   readonly forMs: number;
   readonly seed: number;
+  /** Processes of each rsynd; undefined is its default. */
+  readonly workers: number | undefined;
   /** Names of lines; undefined is all of them. */
   readonly only: readonly string[] | undefined;
   readonly json: string | undefined;
   readonly svg: string | undefined;
 }
 
-const FULL = { rounds: 5, records: 1_000_000, forMs: 700 };
+const FULL = { rounds: 5, records: 1_000_000, forMs: 600 };
 const QUICK = { rounds: 1, records: 100_000, forMs: 250 };
 
 export function readOptions(args: readonly string[]): Options {
@@ -25,6 +27,7 @@ export function readOptions(args: readonly string[]): Options {
     .option('--records <n>', `records in the file (default ${FULL.records})`, whole)
     .option('--ms <n>', `how long calls are repeated in a round (default ${FULL.forMs})`, whole)
     .option('--seed <n>', 'of the random keys', whole, 42)
+    .option('--workers <n>', 'processes of each rsynd (default its own default)', whole)
     .option('--only <names>', 'lines by name, or by the beginning of it: read-1,store', words)
     .option('--quick', 'few records, one round: about a minute, for a first look')
     .option('--json <file>', 'write all figures there')
@@ -38,6 +41,7 @@ export function readOptions(args: readonly string[]): Options {
     bulkRecords: Math.ceil(records / 5),
     forMs: given.ms ?? preset.forMs,
     seed: given.seed,
+    workers: given.workers,
     only: given.only,
     json: given.json,
     svg: given.svg,

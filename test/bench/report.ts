@@ -12,7 +12,7 @@ const BYTES_PER_MB = 1_000_000;
 
 export function headText(
   machine: Machine,
-  { rounds, records, forMs, seed }: Options,
+  { rounds, records, forMs, seed, workers }: Options,
   { contestants, missing }: { contestants: Contestants; missing: readonly string[] },
 ): string {
   const { cpu, cores, kernel, memoryGiB, node, openssl, clients, commit, date } = machine;
@@ -23,8 +23,9 @@ export function headText(
   return [
     `${cpu}, ${cores} cores, ${memoryGiB} GiB, Linux ${kernel}`,
     `Node ${node}, OpenSSL ${openssl}, ${libraries.join(', ')}; commit ${commit}, ${date}`,
-    `${records} records of ${RECORD_BYTES} bytes, ${rounds} rounds of ${forMs} ms, seed ${seed}`,
-    ...missing.map((name) => `${name} is not installed: lines without it`),
+    `${records} records of ${RECORD_BYTES} bytes, ${rounds} rounds of ${forMs} ms, seed ${seed}` +
+      (workers === undefined ? '' : `, ${workers} workers`),
+    ...missing.map((name) => `${name} is not installed: measured without it`),
     'each client says of its connection:',
     ...secured,
   ].join('\n');
@@ -83,7 +84,7 @@ export function jsonOf(run: {
   readonly outcomes: readonly LineOutcome[];
   readonly verified: string;
 }): string {
-  const { rounds, records, bulkRecords, forMs, seed } = run.options;
+  const { rounds, records, bulkRecords, forMs, seed, workers = 1 } = run.options;
   const peers = [...run.ground.contestants].map(([name, { version, client }]) => ({
     ...{ name, version, security: client.security },
   }));
@@ -97,7 +98,15 @@ export function jsonOf(run: {
     })),
     aims: judge(outcome).map(({ aim, ...rest }) => ({ ...aim, ...rest })),
   }));
-  const settings = { rounds, records, recordBytes: RECORD_BYTES, bulkRecords, forMs, seed };
+  const settings = {
+    rounds,
+    records,
+    recordBytes: RECORD_BYTES,
+    bulkRecords,
+    forMs,
+    seed,
+    workers,
+  };
   const { machine, verified } = run;
   const missing = run.ground.missing;
   return `${JSON.stringify({ machine, settings, peers, missing, lines, verified }, undefined, 2)}\n`;

@@ -1,8 +1,9 @@
 // Runs a line: every side once unmeasured, then all in turn, round after round, there and back.
 
 import type { ClientProcess } from './client-process.js';
+import { cpuTimeUs, machineTimeUs } from './cpu-time.js';
 import type { Line, LineOutcome, Side, SideOutcome } from './line.js';
-import { allowedCpus, cpuTimeUs, machineTimeUs, pin } from './processes.js';
+import { allowedCpus, pin } from './pin.js';
 import type { Measured, PeerName } from './task.js';
 
 /** A peer that was found: its server and its client. */
