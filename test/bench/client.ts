@@ -51,13 +51,14 @@ async function prepared(peer: Peer, task: Task): Promise<() => Promise<number>> 
   };
   switch (task.work) {
     case 'scan':
-      return async () => (await peer.scan?.(task)) ?? cannot();
+      return () => summed(async () => (await peer.scan?.(task)) ?? cannot(), task.forMs);
     case 'filter':
-      return async () => {
-        const found = (await peer.filter?.(task)) ?? cannot();
-        if (found >= Math.floor(options.records / 100)) return options.records;
-        throw new Error(`${name} found ${found} of one in a hundred`);
-      };
+      return () =>
+        summed(async () => {
+          const found = (await peer.filter?.(task)) ?? cannot();
+          if (found >= Math.floor(options.records / 100)) return options.records;
+          throw new Error(`${name} found ${found} of one in a hundred`);
+        }, task.forMs);
     case 'wire':
       return async () => (await peer.wire?.(task)) ?? cannot();
     case 'bulk': {
@@ -79,6 +80,15 @@ async function prepared(peer: Peer, task: Task): Promise<() => Promise<number>> 
       return () => repeat(lanes, task.forMs);
     }
   }
+}
+
+/** Runs `work` until `forMs` are over, at least once, and adds up what it counted. */
+async function summed(work: () => Promise<number>, forMs: number): Promise<number> {
+  const until = performance.now() + forMs;
+  let sum = 0;
+  do sum += await work();
+  while (performance.now() < until);
+  return sum;
 }
 
 async function sessions({ connections, variant }: CallTask): Promise<Session[]> {

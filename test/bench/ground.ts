@@ -18,6 +18,7 @@ import { fillRedis, startRedis } from './servers/redis.js';
 import type { PeerName } from './task.js';
 
 const PROTECTED = 'TLSv1.3 TLS_AES_256_GCM_SHA384';
+const RSYND_DURABILITY = 'a write is answered when it is on the disk';
 const FILES = ['bench.ism', 'bulk.ism'];
 
 export interface Ground {
@@ -29,6 +30,7 @@ export interface Ground {
 }
 
 interface Server {
+  readonly durability: string;
   readonly file: SharedFile;
   readonly version: string;
   readonly pid: number;
@@ -85,7 +87,13 @@ async function startDaemons(
     if (workers !== undefined) common.push('--workers', String(workers));
     const daemon = await startDaemon(t, ['-d', folders[name], ...common, ...security]);
     const pid = daemon.process.pid ?? 0;
-    servers.set(name, { version: '', pid, port: daemon.port, file: { next: records } });
+    servers.set(name, {
+      version: '',
+      durability: RSYND_DURABILITY,
+      pid,
+      port: daemon.port,
+      file: { next: records },
+    });
     daemons.push(daemon);
   }
   return daemons;
@@ -110,18 +118,20 @@ async function startOthers(
   const redis = await startRedis(t, directory, certificate);
   if (redis === undefined) missing.push('redis-server');
   else {
-    await fillRedis(redis, certificate, { records, groups: GROUPS, restBytes: REST_BYTES });
-    servers.set('redis', { ...redis, file: { next: records } });
+    const fill = { records, groups: GROUPS, restBytes: REST_BYTES };
+    const durability = await fillRedis(redis, certificate, fill);
+    servers.set('redis', { ...redis, durability, file: { next: records } });
   }
   const limit = await startLimit(t, directory, certificate);
-  servers.set('tls', { version: '', ...limit, file: { next: records } });
+  const durability = 'fdatasync before a store is answered';
+  servers.set('tls', { version: '', durability, ...limit, file: { next: records } });
   return missing;
 }
 
 async function enter(
   t: Teardown,
   name: PeerName,
-  { version, pid, port, file }: Server,
+  { version, durability, pid, port, file }: Server,
   { ca }: CertificateFiles,
   { records, seed }: Options,
 ): Promise<Contestant> {
@@ -129,7 +139,7 @@ async function enter(
   t.teardown(() => client.stop());
   const wanted = name === 'plain' ? 'plain' : PROTECTED;
   if (client.security !== wanted) throw new Error(`${name} has ${client.security}, not ${wanted}`);
-  return { version, serverPid: pid, client, file };
+  return { version, durability, serverPid: pid, client, file };
 }
 
 async function verifyFiles(folders: readonly string[]): Promise<string> {

@@ -14,10 +14,18 @@ import { allLines } from './works/works.js';
 const options = readOptions(process.argv.slice(2));
 const undo: (() => unknown)[] = [];
 const teardown = { teardown: (step: () => unknown) => undo.unshift(step) };
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void tidyUp().finally(() => process.exit(1)));
+}
 try {
   await bench(options);
 } finally {
-  for (const step of undo) await step();
+  await tidyUp();
+}
+
+/** Ends what was started, last first. */
+async function tidyUp(): Promise<void> {
+  for (const step of undo.splice(0)) await step();
 }
 
 async function bench(options: Options): Promise<void> {

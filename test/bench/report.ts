@@ -18,7 +18,8 @@ export function headText(
   const { cpu, cores, kernel, memoryGiB, node, openssl, clients, commit, date } = machine;
   const libraries = Object.entries(clients).map((each) => each.join(' '));
   const secured = [...contestants].map(
-    ([name, { client, version }]) => `  ${`${name} ${version}`.padEnd(22)} ${client.security}`,
+    ([name, { client, version, durability }]) =>
+      `  ${`${name} ${version}`.padEnd(18)}  ${client.security.padEnd(30)}  ${durability}`,
   );
   return [
     `${cpu}, ${cores} cores, ${memoryGiB} GiB, Linux ${kernel}`,
@@ -26,7 +27,7 @@ export function headText(
     `${records} records of ${RECORD_BYTES} bytes, ${rounds} rounds of ${forMs} ms, seed ${seed}` +
       (workers === undefined ? '' : `, ${workers} workers`),
     ...missing.map((name) => `${name} is not installed: measured without it`),
-    'each client says of its connection:',
+    'what each client says of its connection, and each server of its disk:',
     ...secured,
   ].join('\n');
 }
@@ -85,8 +86,8 @@ export function jsonOf(run: {
   readonly verified: string;
 }): string {
   const { rounds, records, bulkRecords, forMs, seed, workers = 1 } = run.options;
-  const peers = [...run.ground.contestants].map(([name, { version, client }]) => ({
-    ...{ name, version, security: client.security },
+  const peers = [...run.ground.contestants].map(([name, { version, durability, client }]) => ({
+    ...{ name, version, security: client.security, durability },
   }));
   const lines = run.outcomes.map((outcome) => ({
     ...{ name: outcome.line.name, title: outcome.line.title, unit: outcome.line.unit },

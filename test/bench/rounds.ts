@@ -10,6 +10,7 @@ import type { Measured, PeerName } from './task.js';
 export interface Contestant {
   readonly file: SharedFile;
   readonly version: string;
+  readonly durability: string;
   readonly serverPid: number;
   readonly client: ClientProcess;
 }

@@ -12,17 +12,19 @@ export interface CallTask {
   readonly variant?: 'typed' | 'auto';
 }
 
-/** All records once, to the application. */
+/** All records, to the application, once or more often if that is done before `forMs` are over. */
 export interface ScanTask {
   readonly work: 'scan';
   readonly order: 'key' | 'stored';
   readonly shape: 'raw' | 'typed';
+  readonly forMs: number;
 }
 
-/** One record of a hundred by a field that no key holds. */
+/** One record of a hundred by a field that no key holds; again while `forMs` are not over. */
 export interface FilterTask {
   readonly work: 'filter';
   readonly how: 'server' | 'client' | 'numeric' | 'int';
+  readonly forMs: number;
 }
 
 /** Bytes towards the client that a filter costs; what is counted are bytes, not records. */

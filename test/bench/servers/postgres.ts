@@ -21,6 +21,8 @@ export interface RunningPostgres {
   readonly version: string;
   readonly pid: number;
   readonly port: number;
+  /** What it says of it itself. */
+  readonly durability: string;
   /** A connection over TLS that trusts only our certificate. */
   connect(): Promise<pg.Client>;
 }
@@ -68,10 +70,18 @@ export async function startPostgres(
     return client;
   };
   const first = await untilReady(connect);
-  const { rows } = await first.query<{ server_version: string }>('show server_version');
+  const ask = async (setting: string): Promise<string> => {
+    const { rows } = await first.query<{ value: string }>('select current_setting($1) as value', [
+      setting,
+    ]);
+    return rows[0]?.value ?? '';
+  };
+  const [version = ''] = (await ask('server_version')).split(' ');
+  const durable = ['fsync', 'synchronous_commit', 'full_page_writes'];
+  const said: string[] = [];
+  for (const name of durable) said.push(`${name} ${await ask(name)}`);
   await first.end();
-  const [version = ''] = rows[0]?.server_version.split(' ') ?? [];
-  return { version, pid: server.pid ?? 0, port, connect };
+  return { version, pid: server.pid ?? 0, port, durability: said.join(', '), connect };
 }
 
 const settings = (at: { port: number; key: string; home: string }): string[] => [

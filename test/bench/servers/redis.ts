@@ -53,12 +53,12 @@ const FILL = `
       number % ARGV[3], (number * 7919) % 100) .. string.rep('x', ARGV[4]))
   end`;
 
-/** The records 0 to `records`. */
+/** Stores the records 0 to `records`; resolves with what it says of its durability. */
 export async function fillRedis(
   { port }: RunningRedis,
   { ca }: CertificateFiles,
   fill: { readonly records: number; readonly groups: number; readonly restBytes: number },
-): Promise<void> {
+): Promise<string> {
   const tls = { ca: readFileSync(ca), servername: 'localhost' };
   const redis = new Redis({ host: '127.0.0.1', port, tls });
   redis.on('error', () => {}); // it is still starting: it tries again
@@ -66,5 +66,15 @@ export async function fillRedis(
     const to = Math.min(fill.records, from + FILL_BATCH);
     await redis.eval(FILL, 0, from, to, fill.groups, fill.restBytes);
   }
+  const settings = await redis.config('GET', 'append*');
   redis.disconnect();
+  return durability(settings);
+}
+
+/** Of names and values in turn. */
+function durability(settings: unknown): string {
+  const words = Array.isArray(settings) ? settings.map(String) : [];
+  return ['appendonly', 'appendfsync']
+    .map((name) => `${name} ${words[words.indexOf(name) + 1]}`)
+    .join(', ');
 }

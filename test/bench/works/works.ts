@@ -13,8 +13,8 @@ export function allLines(sizes: Sizes): Line[] {
   const changes = calls.filter((line) => !reads.includes(line));
   return [
     ...reads,
-    ...scanLines(),
-    ...filterLines(),
+    ...scanLines(sizes),
+    ...filterLines(sizes),
     ...openLines(sizes),
     ...changes,
     ...bulkLines(sizes),
