@@ -1,7 +1,7 @@
 // Everything a run needs, in the order it is started: directory, certificate, files, servers, clients. What is
 // not installed is left out, and said.
 
-import { copyFileSync, readdirSync } from 'node:fs';
+import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { isamc, open } from '../../client/index.js';
 import { type CertificateFiles, writeCertificate } from '../fixture/certificate.js';
@@ -42,9 +42,7 @@ export async function prepareGround(t: Teardown, options: Options): Promise<Grou
   const certificate = await writeCertificate(directory);
   const folders = { rsynd: join(directory, 'tls'), plain: join(directory, 'clear') };
   await makeFiles(folders.rsynd, options.records);
-  for (const name of readdirSync(folders.rsynd)) {
-    copyFileSync(join(folders.rsynd, name), join(folders.plain, name));
-  }
+  cpSync(folders.rsynd, folders.plain, { recursive: true });
   const servers = new Map<PeerName, Server>();
   const daemons = await startDaemons(t, folders, certificate, options, servers);
   const missing = await startOthers(t, directory, certificate, options, servers);
@@ -86,13 +84,9 @@ async function startDaemons(
     const common = ['-n', '-u', 'bench', '--log-level', 'warn'];
     if (workers !== undefined) common.push('--workers', String(workers));
     const daemon = await startDaemon(t, ['-d', folders[name], ...common, ...security]);
-    const pid = daemon.process.pid ?? 0;
     servers.set(name, {
-      version: '',
-      durability: RSYND_DURABILITY,
-      pid,
-      port: daemon.port,
-      file: { next: records },
+      ...{ version: '', durability: RSYND_DURABILITY, file: { next: records } },
+      ...{ pid: daemon.process.pid ?? 0, port: daemon.port },
     });
     daemons.push(daemon);
   }

@@ -17,7 +17,7 @@ export interface Options {
   readonly svg: string | undefined;
 }
 
-const FULL = { rounds: 5, records: 1_000_000, forMs: 600 };
+const FULL = { rounds: 5, records: 1_000_000, forMs: 500 };
 const QUICK = { rounds: 1, records: 100_000, forMs: 250 };
 
 export function readOptions(args: readonly string[]): Options {
