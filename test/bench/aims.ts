@@ -52,6 +52,8 @@ export const AIMS: readonly Aim[] = [
 
 export interface AimOutcome extends Spread {
   readonly aim: Aim;
+  /** Those of the aim's sides that were there. */
+  readonly beside: readonly string[];
   readonly isMet: boolean;
 }
 
@@ -64,7 +66,9 @@ export function judge({ line, sides }: LineOutcome): AimOutcome[] {
     if (others.length === 0) return [];
     const spread = spreadOf(ratios(ours.values, bestOf(others)));
     const { atLeast = 0, atMost = Number.POSITIVE_INFINITY } = aim;
-    return [{ aim, ...spread, isMet: spread.median >= atLeast && spread.median <= atMost }];
+    const beside = others.map(({ name }) => name);
+    const isMet = spread.median >= atLeast && spread.median <= atMost;
+    return [{ aim, beside, ...spread, isMet }];
   });
 }
 

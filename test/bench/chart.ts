@@ -61,15 +61,17 @@ function tick(ratio: number, bottom: number): string {
 }
 
 function drawBar(bar: AimOutcome & { readonly title: string }, top: number): string {
-  const { aim, median, low, high, isMet, title } = bar;
+  const { aim, beside, median, low, high, isMet, title } = bar;
   const colour = isMet ? COLOURS.met : COLOURS.missed;
   const middle = top + ROW / 2;
   const [left, right] = [x(Math.min(1, median)), x(Math.max(1, median))];
+  const size = `width="${Math.max(1, right - left)}" height="${ROW - 10}"`;
   const mark = x(aim.atLeast ?? 1);
-  const label = `${title} / ${aim.of.length > 1 ? 'best of ' : ''}${aim.of.map((name) => NAMES[name] ?? name).join(', ')}`;
+  const others = beside.map((name) => NAMES[name] ?? name).join(', ');
+  const label = `${title} / ${beside.length > 1 ? 'best of ' : ''}${others}`;
   return [
     text(LABEL - 8, middle + 4, label, 'end'),
-    `<rect x="${left}" y="${top + 5}" width="${Math.max(1, right - left)}" height="${ROW - 10}" fill="${colour}"/>`,
+    `<rect x="${left}" y="${top + 5}" ${size} fill="${colour}"/>`,
     `<path d="M${x(low)} ${middle}H${x(high)}" stroke="${COLOURS.text}"/>`,
     `<path d="M${mark} ${top + 2}v${ROW - 4}" stroke="${COLOURS.aim}" stroke-width="3"/>`,
     text(WIDTH - RIGHT + 8, middle + 4, `${median.toFixed(2)} x`),

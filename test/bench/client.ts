@@ -14,6 +14,8 @@ import type {
   Task,
 } from './task.js';
 
+const DIALS_AT_A_TIME = 8;
+
 const [name = '', json = ''] = process.argv.slice(2);
 const options: ClientOptions = JSON.parse(json);
 const random = randomNumbers(options.seed);
@@ -94,7 +96,10 @@ async function summed(work: () => Promise<number>, forMs: number): Promise<numbe
 async function sessions({ connections, variant }: CallTask): Promise<Session[]> {
   const pool = pools.get(variant) ?? [];
   pools.set(variant, pool);
-  while (pool.length < connections) pool.push(await peer.session(variant));
+  while (pool.length < connections) {
+    const missing = Math.min(DIALS_AT_A_TIME, connections - pool.length);
+    pool.push(...(await Promise.all(Array.from({ length: missing }, () => peer.session(variant)))));
+  }
   return pool.slice(0, connections);
 }
 

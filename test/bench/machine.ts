@@ -51,5 +51,8 @@ function commit(): string {
   const git = (...args: string[]) => spawnSync('git', args, { encoding: 'utf8' });
   const { status, stdout } = git('rev-parse', '--short', 'HEAD');
   if (status !== 0) return 'unknown';
-  return stdout.trim() + (git('status', '--porcelain').stdout.trim() === '' ? '' : ' and changes');
+  return (
+    stdout.trim() +
+    (git('status', '--porcelain', '-uno').stdout.trim() === '' ? '' : ' and changes')
+  );
 }

@@ -25,6 +25,7 @@ interface Written {
   readonly verified: string;
 }
 
+t.setTimeout(240_000);
 const directory = temporaryDirectory(t);
 const json = join(directory, 'bench.json');
 const svg = join(directory, 'bench.svg');

@@ -52,13 +52,17 @@ async function bench(options: Options): Promise<void> {
   if (svg !== undefined) writeFileSync(svg, drawChart(machine, outcomes));
 }
 
-/** By name, or by the beginning of it. */
+/** By name, or by the beginning of it where no line has that name. */
 function chosen(lines: readonly Line[], only: readonly string[] | undefined): readonly Line[] {
   if (only === undefined) return lines;
-  const unknown = only.filter((word) => !lines.some(({ name }) => name.startsWith(word)));
-  if (unknown.length > 0) {
-    const known = lines.map(({ name }) => name).join(', ');
-    throw new Error(`there is no line ${unknown.join(', ')}; there are ${known}`);
-  }
-  return lines.filter(({ name }) => only.some((word) => name === word || name.startsWith(word)));
+  const asked = new Set(only.flatMap((word) => linesNamed(word, lines)));
+  return lines.filter((line) => asked.has(line));
+}
+
+function linesNamed(word: string, lines: readonly Line[]): readonly Line[] {
+  const exact = lines.filter(({ name }) => name === word);
+  const found = exact.length > 0 ? exact : lines.filter(({ name }) => name.startsWith(word));
+  if (found.length > 0) return found;
+  const known = lines.map(({ name }) => name).join(', ');
+  throw new Error(`there is no line ${word}; there are ${known}`);
 }

@@ -59,10 +59,10 @@ function comparedText(side: SideOutcome, ours: SideOutcome | undefined): string 
   return `ours ${figure(median)} x (${figure(low)}-${figure(high)})`.padEnd(28);
 }
 
-export function aimText({ aim, median, low, high, isMet }: AimOutcome): string {
+export function aimText({ aim, beside, median, low, high, isMet }: AimOutcome): string {
   const bound = aim.atMost === undefined ? `>= ${aim.atLeast}` : `<= ${aim.atMost}`;
   const spread = `${figure(median)} (${figure(low)}-${figure(high)})`;
-  const best = aim.of.length > 1 ? `the best of ${aim.of.join(', ')}` : aim.of[0];
+  const best = `${beside.length > 1 ? 'the best of ' : ''}${beside.join(', ')}`;
   return `${isMet ? 'met   ' : 'MISSED'} ${spread} ${bound} x ${best}`;
 }
 
@@ -73,7 +73,11 @@ export function aimsText(outcomes: readonly LineOutcome[]): string {
   const all = outcomes.flatMap(judge);
   if (all.length === 0) return '';
   const met = all.filter(({ isMet }) => isMet).length;
-  const rows = all.map((each) => `${each.aim.line.padEnd(18)}${aimText(each)}`);
+  const rows = all.map((each) => {
+    const { line, prototype } = each.aim;
+    const before = prototype === undefined ? '' : `   (prototype ${prototype})`;
+    return `${line.padEnd(18)}${aimText(each)}${before}`;
+  });
   return [`\n${met} of ${all.length} aims met`, ...rows].join('\n');
 }
 
