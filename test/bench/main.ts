@@ -13,6 +13,7 @@ import { allLines } from './works/works.js';
 
 const options = readOptions(process.argv.slice(2));
 const undo: (() => unknown)[] = [];
+let tidying: Promise<void> | undefined;
 const teardown = { teardown: (step: () => unknown) => undo.unshift(step) };
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void tidyUp().finally(() => process.exit(1)));
@@ -23,9 +24,12 @@ try {
   await tidyUp();
 }
 
-/** Ends what was started, last first. */
-async function tidyUp(): Promise<void> {
-  for (const step of undo.splice(0)) await step();
+/** Ends what was started, last first; once, whoever asks. */
+function tidyUp(): Promise<void> {
+  tidying ??= (async () => {
+    for (const step of undo) await step();
+  })();
+  return tidying;
 }
 
 async function bench(options: Options): Promise<void> {
