@@ -65,7 +65,8 @@ export class FrameWriter {
         `a message of ${length} bytes does not fit a frame of ${frameBytesMax}; send less at once`,
       );
     }
-    this.#room(FRAME_HEADER_BYTES + (bodyBytes < ATTACH_BYTES_MIN ? bodyBytes : 0));
+    const needed = FRAME_HEADER_BYTES + (bodyBytes < ATTACH_BYTES_MIN ? bodyBytes : 0);
+    this.#room(this.pendingBytes > 0 ? needed : Math.max(needed, this.#expectedBytes));
     this.u32(length);
     this.u16(verb << 8);
     this.u16(this.#channel);
@@ -130,6 +131,11 @@ export class FrameWriter {
     this.#pieceBytes = 0;
     this.#frameEnd = 0;
     return pieces;
+  }
+
+  /** As much as the turn before needed: a turn whose bytes lie in one slab leaves in one piece. */
+  get #expectedBytes(): number {
+    return Math.min(SLAB_BYTES_MAX, this.#turnBytes);
   }
 
   /** Makes what the slab holds of this turn a piece. */
