@@ -19,17 +19,15 @@ import {
   TABLE_HEADER,
   TABLE_LARGE,
 } from './format.js';
-import { HeldTransaction, type NativeEnvironment } from './held-transaction.js';
+import {
+  HeldTransaction,
+  type NativeEnvironment,
+  type ReadOptions,
+  type ReadTransaction,
+} from './held-transaction.js';
 import { isLmdbError } from './lmdb-error.js';
 
-/** A read transaction of lmdb-js. */
-interface ReadTransaction {
-  done(): void;
-}
-
-export interface ReadOptions {
-  readonly transaction: ReadTransaction;
-}
+export type { ReadOptions };
 
 interface RangeOptions<K> {
   readonly start: K | undefined;

@@ -7,14 +7,22 @@
 // Between turns it holds up no reuse of pages.
 
 import * as lmdb from 'lmdb';
-import type { ReadOptions } from './environment.js';
 
 /** The environment of an open file, as lmdb-js hands it to its native half. */
 export type NativeEnvironment = object;
 
-interface NativeTransaction {
-  readonly address: number;
+/** A read transaction of lmdb-js. */
+export interface ReadTransaction {
   done(): void;
+}
+
+/** What is passed with a read, so that it is one of that transaction. */
+export interface ReadOptions {
+  readonly transaction: ReadTransaction;
+}
+
+interface NativeTransaction extends ReadTransaction {
+  readonly address: number;
   abort(): void;
 }
 
