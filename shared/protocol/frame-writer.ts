@@ -61,7 +61,8 @@ export class FrameWriter {
     this.#assertWhole();
     const length = FRAME_LENGTH_MIN + bodyBytes;
     assertFits(length);
-    this.#room(FRAME_HEADER_BYTES + (bodyBytes < ATTACH_BYTES_MIN ? bodyBytes : 0));
+    const needed = FRAME_HEADER_BYTES + (bodyBytes < ATTACH_BYTES_MIN ? bodyBytes : 0);
+    this.#room(this.pendingBytes > 0 ? needed : Math.max(needed, this.#expectedBytes));
     this.u32(length);
     this.u16(verb << 8);
     this.u16(this.#channel);
@@ -153,6 +154,11 @@ export class FrameWriter {
     this.#start = 0;
     this.#used = 0;
     this.#turnBytes = 0;
+  }
+
+  /** As much as the turn before needed: a turn whose bytes lie in one slab leaves in one piece. */
+  get #expectedBytes(): number {
+    return Math.min(SLAB_BYTES_MAX, this.#turnBytes);
   }
 
   /** Makes what the slab holds of this turn a piece. */
