@@ -10,6 +10,7 @@ import { ABORT, open as openLmdb } from 'lmdb';
 import { fileReadersMax, keysPerFileMax } from '../../../shared/base/limits.js';
 import type { Direction } from '../engine.js';
 import type { PlaceRange } from '../place.js';
+import { DataFile } from './data-file.js';
 import {
   ADDRESS_BYTES,
   BLOCK_NUMBER_BYTES,
@@ -22,7 +23,7 @@ import {
 import { isLmdbError } from './lmdb-error.js';
 
 /** A read transaction of lmdb-js. */
-interface ReadTransaction {
+export interface ReadTransaction {
   done(): void;
 }
 
@@ -68,7 +69,7 @@ interface RootTable extends Table<Uint8Array, Buffer> {
 export interface EnvironmentOptions {
   /** Makes the databases that are not there. */
   readonly create: boolean;
-  /** Leaves flushing to the caller; for files nobody has seen yet. */
+  /** Leaves flushing to the caller: to the log, or for files nobody has seen yet. */
   readonly noSync?: boolean;
 }
 
@@ -77,6 +78,8 @@ const databasesMax = keysPerFileMax + 8;
 
 /** An LMDB file. Opening it touches none of its trees; they may be damaged. */
 export class Environment {
+  /** The same file past LMDB. */
+  readonly data: DataFile;
   readonly #root: RootTable;
   readonly #create: boolean;
   #isFresh = false;
@@ -94,6 +97,7 @@ export class Environment {
       overlappingSync: false,
       noSync,
     }) as unknown as RootTable;
+    this.data = new DataFile(path);
     this.#root.readerCheck();
   }
 
@@ -156,8 +160,19 @@ export class Environment {
   }
 
   /**
-   * Runs `step` as one transaction, on the disk when this returns; `undo` from it, or a throw, leaves
-   * no trace. Nothing else may be returned into lmdb-js: a promise (as `put` gives) would leave the
+   * Keeps the pages of the newest state (in a write transaction: of the state it changes) from being
+   * written anew by anybody, until `done` is called.
+   */
+  pin(): ReadTransaction {
+    this.#root.resetReadTxn();
+    const pin = this.#root.useReadTransaction();
+    this.#root.resetReadTxn();
+    return pin;
+  }
+
+  /**
+   * Runs `step` as one transaction, on the disk when this returns, unless flushing is the caller's;
+   * `undo` from it, or a throw, leaves no trace. Nothing else may be returned into lmdb-js: a promise (as `put` gives) would leave the
    * transaction open.
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: most steps have nothing to say.
@@ -177,6 +192,7 @@ export class Environment {
   }
 
   close(): Promise<void> {
+    this.data.close();
     return this.#root.close();
   }
 

@@ -36,6 +36,8 @@ export class Store {
   readonly #indexes: readonly (IndexTable | undefined)[];
   readonly #countersKey = countersKey();
   spec: FileSpec;
+  /** The run of the machine, for the log; undefined when LMDB flushes each transaction itself. */
+  readonly bootId: string | undefined;
   /** Set when trees of the file were found damaged; then it takes no writes. */
   #salvage: SalvageView | undefined;
 
@@ -43,9 +45,10 @@ export class Store {
     environment: Environment,
     path: string,
     { spec, blockBytes }: Definition,
-    salvage?: SalvageView,
+    { salvage, bootId }: { salvage?: SalvageView | undefined; bootId?: string | undefined } = {},
   ) {
     this.environment = environment;
+    this.bootId = bootId;
     this.#salvage = salvage;
     this.layout = layoutOf(path, spec, blockBytes);
     this.spec = spec;
@@ -146,20 +149,26 @@ export class Store {
 }
 
 /**
- * Opens a file that is there; `inspection` says how much of it is looked at before LMDB may read it.
+ * Opens a file that is there and needs no recovery (log/recover.ts); `inspection` says how much of it is
+ * looked at before LMDB may read it. With `bootId` all that writes must go through the log.
  * ERR_NOTISM, ERR_DAMAGED.
  */
-export function openStore(path: string, name: string, inspection: TreeInspection): Store {
+export function openStore(
+  path: string,
+  name: string,
+  inspection: TreeInspection,
+  bootId?: string,
+): Store {
   new PageFile(path, name).close();
   let environment: Environment | undefined;
   let salvage: SalvageView | undefined;
   try {
-    environment = new Environment(path, { create: false });
+    environment = new Environment(path, { create: false, noSync: bootId !== undefined });
     salvage = inspectUnderSnapshot(environment, path, name, inspection);
     if (salvage?.isReadable === false) throw damaged({ name }, 'its header is lost');
     const header = environment.header();
     if (header === undefined) throw withoutHeader(name);
-    return new Store(environment, path, readDefinition(header, name), salvage);
+    return new Store(environment, path, readDefinition(header, name), { salvage, bootId });
   } catch (error) {
     // The reason for not opening it is what counts; closing cannot fail in a way that matters.
     environment?.close().catch(() => undefined);
