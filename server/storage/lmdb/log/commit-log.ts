@@ -153,9 +153,11 @@ export class CommitLog {
   #retire(file: LogFile): void {
     const { environment, layout } = this.#store;
     environment.transact(() => {
-      if (!file.isAt(layout.path) || !this.#isNewest(file)) return 'undo';
+      const slot = this.#slot;
+      const isOurs = slot !== undefined && file.isAt(layout.path) && this.#isNewest(file);
+      if (!isOurs) return 'undo';
       environment.data.sync();
-      file.remove(layout.path);
+      file.retire(layout.path, slot);
       return 'undo';
     });
   }
@@ -223,6 +225,7 @@ export class CommitLog {
       bootId: this.#bootId,
       area,
       first: state.transaction + 1,
+      isRetired: false,
       meta,
       digest: digestOf(root),
     };

@@ -2,9 +2,10 @@
 //
 //   | slot 0, 8 KiB | slot 1, 8 KiB | area 0 | area 1 |
 //
-//   slot    | "RSYNDLOG" 8 | version u16 | area u8 | 0 | CRC-32 of what follows u32 | generation u64 |
+//   slot    | "RSYNDLOG" 8 | version u16 | area u8 | retired u8 | CRC u32 | generation u64 |
 //           | first transaction u64 | epoch 16 | boot id 36 | 12 | digest of the root page 32 | …
 //           | at 4096: meta page 4096 |
+//           CRC: that of what precedes it XOR that of what follows it (CRC-32)
 //   entry   | CRC-32 of what follows u32 | bytes of the body u32 | transaction u64 | epoch 16 | body |
 //
 // Big-endian, but for the meta page, which is LMDB's. On disk: never change.
@@ -27,6 +28,7 @@ const BOOT_ID_BYTES = 36;
 const DIGEST_BYTES = 32;
 const AT_VERSION = 8;
 const AT_AREA = 10;
+const AT_RETIRED = 11;
 const AT_CRC = 12;
 const AT_GENERATION = 16;
 const AT_FIRST = 24;
@@ -55,6 +57,8 @@ export interface Slot {
   /** The area that begins with the entry of transaction `first`, if that was logged. */
   readonly area: Area;
   readonly first: number;
+  /** The whole file is on the disk, not only this state; the log may go. */
+  readonly isRetired: boolean;
   /** The meta page of the state. */
   readonly meta: Buffer;
   /** Digest of the root page of its tables: proves that the file is the one the log belongs to. */
@@ -66,14 +70,21 @@ export function encodeSlot(slot: Slot): Buffer {
   bytes.write(LOG_MAGIC, 'latin1');
   bytes.writeUInt16BE(LOG_VERSION, AT_VERSION);
   bytes[AT_AREA] = slot.area;
+  bytes[AT_RETIRED] = slot.isRetired ? 1 : 0;
   bytes.writeBigUInt64BE(BigInt(slot.generation), AT_GENERATION);
   bytes.writeBigUInt64BE(BigInt(slot.first), AT_FIRST);
   bytes.set(slot.epoch, AT_EPOCH);
   bytes.write(slot.bootId, AT_BOOT_ID, BOOT_ID_BYTES, 'latin1');
   bytes.set(slot.digest, AT_DIGEST);
   bytes.set(slot.meta, AT_META);
-  bytes.writeUInt32BE(recordCrc(bytes.subarray(AT_GENERATION)), AT_CRC);
+  bytes.writeUInt32BE(slotCrc(bytes), AT_CRC);
   return bytes;
+}
+
+/** Of all but itself. */
+function slotCrc(bytes: Buffer): number {
+  const crc = recordCrc(bytes.subarray(AT_GENERATION));
+  return (crc ^ recordCrc(bytes.subarray(0, AT_CRC))) >>> 0;
 }
 
 /** Undefined when it is torn or was never written. */
@@ -81,19 +92,19 @@ export function decodeSlot(bytes: Buffer): Slot | undefined {
   if (bytes.length < SLOT_BYTES || bytes.toString('latin1', 0, AT_VERSION) !== LOG_MAGIC) {
     return undefined;
   }
-  if (bytes.readUInt32BE(AT_CRC) !== recordCrc(bytes.subarray(AT_GENERATION))) return undefined;
+  if (bytes.readUInt32BE(AT_CRC) !== slotCrc(bytes)) return undefined;
   return {
     generation: slotGeneration(bytes),
     epoch: slotEpoch(bytes),
     bootId: bytes.toString('latin1', AT_BOOT_ID, AT_BOOT_ID + BOOT_ID_BYTES).replace(/\0+$/, ''),
     area: bytes[AT_AREA] === 0 ? 0 : 1,
     first: Number(bytes.readBigUInt64BE(AT_FIRST)),
+    isRetired: bytes[AT_RETIRED] !== 0,
     meta: bytes.subarray(AT_META),
     digest: bytes.subarray(AT_DIGEST, AT_DIGEST + DIGEST_BYTES),
   };
 }
 
-export const slotVersion = (bytes: Buffer): number => bytes.readUInt16BE(AT_VERSION);
 export const slotGeneration = (head: Buffer): number => Number(head.readBigUInt64BE(AT_GENERATION));
 export const slotEpoch = (head: Buffer): Buffer => head.subarray(AT_EPOCH, AT_EPOCH + EPOCH_BYTES);
 

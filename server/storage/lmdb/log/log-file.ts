@@ -88,11 +88,6 @@ export class LogFile {
     return newest;
   }
 
-  /** True when its last owner was through with it. */
-  get isRetired(): boolean {
-    return this.#read(0, SLOTS * SLOT_BYTES).every((byte) => byte === 0);
-  }
-
   /** True when the slot of this epoch and generation was the last one written, by any process. */
   isNewest(epoch: Buffer, generation: number): boolean {
     const heads = this.#heads;
@@ -142,8 +137,8 @@ export class LogFile {
   }
 
   /** Removes the log, also should its name come back after a power failure. */
-  remove(path: string): void {
-    this.#write(Buffer.alloc(SLOTS * SLOT_BYTES), 0);
+  retire(path: string, last: Slot): void {
+    this.writeSlot({ ...last, generation: last.generation + 1, isRetired: true });
     this.sync();
     rmSync(logPath(path), { force: true });
   }

@@ -56,7 +56,7 @@ export class Recovery {
         environment.transact(() => replayTransaction(store, body));
       }
       environment.data.sync();
-      this.#file.remove(this.#path);
+      this.#file.retire(this.#path, this.#slot);
       syncDirectory(this.#path);
     } finally {
       pin.done();
@@ -85,7 +85,7 @@ export function beginRecovery(path: string, name: string, bootId: string): Recov
     file = LogFile.open(path);
     const slot = file?.newestSlot();
     // Another process may have recovered the file while we waited.
-    if (file !== undefined && slot !== undefined && slot.bootId !== bootId) {
+    if (file !== undefined && slot !== undefined && isToBeRecovered(slot, bootId)) {
       if (isLogOf(path, slot)) {
         restoreCheckpoint(path, slot);
         return new Recovery(path, file, slot, claim);
@@ -107,8 +107,7 @@ function isFromEarlierRun(path: string, name: string, bootId: string): boolean {
   if (file === undefined) return false;
   try {
     const slot = file.newestSlot();
-    if (slot !== undefined) return slot.bootId !== bootId;
-    if (file.isRetired) return false;
+    if (slot !== undefined) return isToBeRecovered(slot, bootId);
   } finally {
     file.close();
   }
@@ -117,6 +116,9 @@ function isFromEarlierRun(path: string, name: string, bootId: string): boolean {
     `moved away, ${name} opens as it is: then run \`isutl -v\``;
   throw new RsyndError('ERR_DAMAGED', why, { file: name });
 }
+
+const isToBeRecovered = (slot: Slot, bootId: string): boolean =>
+  slot.bootId !== bootId && !slot.isRetired;
 
 /** True when the file has the state of the slot, however many came after it. */
 function isLogOf(path: string, { meta, digest }: Slot): boolean {
