@@ -16,7 +16,7 @@ import { type CrashImage, FailingDisk, putImage } from './failing-disk.js';
 import { Ledger, type LedgerSnapshot } from './ledger.js';
 
 const SEED = Number(process.env.RSYND_SEED ?? Date.now() % 1_000_000);
-const LIVES = Number(process.env.RSYND_POWER_LIVES ?? 25);
+const LIVES = Number(process.env.RSYND_POWER_LIVES ?? 12);
 const STEPS = 60;
 const IMAGES_PER_LIFE = 14;
 
@@ -61,6 +61,8 @@ async function live(directory: string, random: (below: number) => number): Promi
   }
   return crashes;
 }
+
+t.setTimeout(280_000);
 
 let nextId = 0;
 
