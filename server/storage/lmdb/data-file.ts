@@ -3,7 +3,7 @@
 
 import { closeSync, fdatasync, fdatasyncSync, openSync, readSync } from 'node:fs';
 import { PAGE_BYTES } from './format.js';
-import { META_BYTES, metaRoot, metaTransaction } from './page-file.js';
+import { META_BYTES, metaTransaction } from './page-file.js';
 
 /** A committed state of an LMDB file. */
 export interface FileState {
@@ -31,10 +31,9 @@ export class DataFile {
     return { transaction, bytes: (lastPage + 1) * PAGE_BYTES };
   }
 
-  /** The meta page of the newest state, and the root page of its tables. */
-  pagesOf({ transaction }: FileState): { meta: Buffer; root: Buffer } {
-    const meta = this.page(transaction % 2);
-    return { meta, root: this.page(metaRoot(meta)) };
+  /** The meta page of the newest state. */
+  metaOf({ transaction }: FileState): Buffer {
+    return this.page(transaction % 2);
   }
 
   /** A page; zeros where the file has ended. */

@@ -176,6 +176,7 @@ async function makeEmpty(path: string, spec: FileSpec): Promise<void> {
     store.environment.transact(() => {
       store.header.put(definitionKey(), encodeDefinition(definition));
       store.header.put(countersKey(), encodeCounters(newCounters()));
+      store.putIdentity();
     });
   } finally {
     await store.close();

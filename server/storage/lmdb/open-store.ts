@@ -1,6 +1,7 @@
 // An open LMDB file of ours: its environment with all databases found, its definition, its layout.
 // Readers and writers of one file share one; a rebuild puts another in its place.
 
+import { randomBytes } from 'node:crypto';
 import { RsyndError } from '../../../shared/base/error.js';
 import type { FileSpec } from '../../../shared/record/file-spec.js';
 import { type Counters, decodeCounters } from './counters.js';
@@ -11,7 +12,14 @@ import {
   type ReadOptions,
   type Table,
 } from './environment.js';
-import { ENTRY_COUNTERS, ENTRY_DEFINITION, indexTableName, TABLE_BLOCKS } from './format.js';
+import {
+  ENTRY_COUNTERS,
+  ENTRY_DEFINITION,
+  ENTRY_IDENTITY,
+  IDENTITY_BYTES,
+  indexTableName,
+  TABLE_BLOCKS,
+} from './format.js';
 import { type FileLayout, type IndexLayout, layoutOf } from './layout.js';
 import { damaged, readError } from './lmdb-error.js';
 import { PageFile } from './page-file.js';
@@ -114,6 +122,11 @@ export class Store {
   counters(options?: ReadOptions): Counters | undefined {
     const bytes = this.header.get(this.#countersKey, options);
     return bytes === undefined ? undefined : decodeCounters(Buffer.from(bytes));
+  }
+
+  /** Gives a new file an identity; inside a transaction. */
+  putIdentity(): void {
+    this.header.put(Buffer.from(ENTRY_IDENTITY), randomBytes(IDENTITY_BYTES));
   }
 
   /** Reads the definition again: another process may have set a flag. */

@@ -61,6 +61,10 @@ export class PageFile {
     return fstatSync(this.#fd).size < (this.meta.lastPage + 1) * this.meta.pageBytes;
   }
 
+  get lastPage(): number {
+    return this.meta.lastPage;
+  }
+
   /** A page; undefined when it is not in the file. */
   page(number: number): Buffer | undefined {
     return this.read(number, 0, this.meta.pageBytes);
@@ -92,8 +96,8 @@ export function metaTransaction(bytes: Buffer, at: number) {
   };
 }
 
-/** Where the tree of tables begins, by a meta page of a file that has tables. */
-export const metaRoot = (meta: Buffer): number => treeRoot(meta.subarray(AT_MAIN_TREE)) ?? 0;
+/** Where the tree of tables begins, by a meta page. */
+export const metaRoot = (meta: Buffer): number | undefined => treeRoot(meta.subarray(AT_MAIN_TREE));
 
 /** The same meta page as the other one of its file would hold it, one transaction earlier. */
 export function twinOf(meta: Buffer): Buffer {

@@ -136,6 +136,7 @@ class Rebuild {
       };
       this.#made.header.put(definitionKey(), encodeDefinition({ spec, blockBytes }));
       this.#made.header.put(countersKey(), encodeCounters(this.#counters));
+      this.#made.putIdentity();
     });
     return { records: this.#counters.records, entries: this.#entries };
   }

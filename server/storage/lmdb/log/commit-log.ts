@@ -12,7 +12,7 @@
 // of the other area, LMDB's pages are flushed beside the work, and the entry written after that takes
 // the slot to the disk with it. Where that cannot be, all is done at once under LMDB's write lock.
 
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { RsyndError } from '../../../../shared/base/error.js';
 import {
   checkpointBytesMax,
@@ -22,9 +22,11 @@ import {
 } from '../../../../shared/base/limits.js';
 import type { FileState } from '../data-file.js';
 import type { ReadTransaction } from '../environment.js';
+import { damaged } from '../lmdb-error.js';
 import type { Store } from '../open-store.js';
 import { type Area, EPOCH_BYTES, otherArea, type Slot, sealEntry } from './format.js';
 import { LogFile } from './log-file.js';
+import { digestOfState } from './proof.js';
 import { StepWriter } from './step-codec.js';
 
 interface Checkpoint {
@@ -218,7 +220,12 @@ export class CommitLog {
   #pinned(state: FileState, generation: number, epoch: Buffer, area: Area): Checkpoint {
     const { environment } = this.#store;
     const pin = environment.pin();
-    const { meta, root } = environment.data.pagesOf(state);
+    const meta = environment.data.metaOf(state);
+    const digest = digestOfState(environment.data, meta);
+    if (digest === undefined) {
+      pin.done();
+      throw damaged(this.#store.layout, 'its header cannot be read, so it takes no writes');
+    }
     const slot: Slot = {
       generation,
       epoch,
@@ -227,7 +234,7 @@ export class CommitLog {
       first: state.transaction + 1,
       isRetired: false,
       meta,
-      digest: digestOf(root),
+      digest,
     };
     return { slot, pin, isFlushed: false };
   }
@@ -301,9 +308,6 @@ export class CommitLog {
     this.#idleTimer.unref();
   }
 }
-
-/** What proves that a file is the one of a slot: each transaction writes the root of its tables anew. */
-export const digestOf = (root: Buffer): Buffer => createHash('sha256').update(root).digest();
 
 const holdOf = (file: LogFile, durable: Checkpoint, { transaction }: FileState): Hold => ({
   file,

@@ -3,7 +3,7 @@
 //   | slot 0, 8 KiB | slot 1, 8 KiB | area 0 | area 1 |
 //
 //   slot    | "RSYNDLOG" 8 | version u16 | area u8 | retired u8 | CRC u32 | generation u64 |
-//           | first transaction u64 | epoch 16 | boot id 36 | 12 | digest of the root page 32 | …
+//           | first transaction u64 | epoch 16 | boot id 36 | 12 | digest 32 | …
 //           | at 4096: meta page 4096 |
 //           CRC: that of what precedes it XOR that of what follows it (CRC-32)
 //   entry   | CRC-32 of what follows u32 | bytes of the body u32 | transaction u64 | epoch 16 | body |
@@ -61,7 +61,7 @@ export interface Slot {
   readonly isRetired: boolean;
   /** The meta page of the state. */
   readonly meta: Buffer;
-  /** Digest of the root page of its tables: proves that the file is the one the log belongs to. */
+  /** Proves that a file is the one the log belongs to: proof.ts. */
   readonly digest: Buffer;
 }
 

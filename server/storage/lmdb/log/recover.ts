@@ -22,12 +22,12 @@ import { DataFile } from '../data-file.js';
 import { syncDirectory } from '../flush.js';
 import { PAGE_BYTES } from '../format.js';
 import type { Store } from '../open-store.js';
-import { metaRoot, twinOf } from '../page-file.js';
+import { twinOf } from '../page-file.js';
 import { lockPath, logPath, unusedLogPath } from '../paths.js';
 import { WriteTransaction } from '../write-transaction.js';
-import { digestOf } from './commit-log.js';
 import { ENTRY_HEAD_BYTES, entryBody, otherArea, type Slot } from './format.js';
 import { LogFile } from './log-file.js';
+import { digestOfState } from './proof.js';
 import { RecoveryClaim } from './recovery-claim.js';
 import { decodeSteps, type LoggedStep } from './step-codec.js';
 
@@ -124,7 +124,7 @@ const isToBeRecovered = (slot: Slot, bootId: string): boolean =>
 function isLogOf(path: string, { meta, digest }: Slot): boolean {
   const data = new DataFile(path);
   try {
-    return digestOf(data.page(metaRoot(meta))).equals(digest);
+    return digestOfState(data, meta)?.equals(digest) === true;
   } finally {
     data.close();
   }
