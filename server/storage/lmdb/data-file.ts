@@ -2,8 +2,7 @@
 // newest, the meta page of that state, and flushing it. page-file.ts has the drawing of a meta page.
 
 import { closeSync, fdatasync, fdatasyncSync, openSync, readSync } from 'node:fs';
-import { PAGE_BYTES } from './format.js';
-import { META_BYTES, metaTransaction } from './page-file.js';
+import { META_BYTES, metaPageBytes, metaTransaction } from './page-file.js';
 
 /** A committed state of an LMDB file. */
 export interface FileState {
@@ -15,10 +14,15 @@ export interface FileState {
 
 export class DataFile {
   readonly #fd: number;
-  readonly #metas = Buffer.alloc(PAGE_BYTES + META_BYTES);
+  readonly #pageBytes: number;
+  readonly #metas: Buffer;
 
   constructor(path: string) {
     this.#fd = openSync(path, 'r');
+    const meta = Buffer.alloc(META_BYTES);
+    readSync(this.#fd, meta, 0, META_BYTES, 0);
+    this.#pageBytes = metaPageBytes(meta);
+    this.#metas = Buffer.alloc(this.#pageBytes + META_BYTES);
   }
 
   /** The newest state. To be asked where no transaction can end meanwhile: inside a write transaction. */
@@ -26,9 +30,9 @@ export class DataFile {
     const metas = this.#metas;
     readSync(this.#fd, metas, 0, metas.length, 0);
     const first = metaTransaction(metas, 0);
-    const second = metaTransaction(metas, PAGE_BYTES);
+    const second = metaTransaction(metas, this.#pageBytes);
     const { transaction, lastPage } = second.transaction > first.transaction ? second : first;
-    return { transaction, bytes: (lastPage + 1) * PAGE_BYTES };
+    return { transaction, bytes: (lastPage + 1) * this.#pageBytes };
   }
 
   /** The meta page of the newest state. */
@@ -38,8 +42,8 @@ export class DataFile {
 
   /** A page; zeros where the file has ended. */
   page(number: number): Buffer {
-    const page = Buffer.alloc(PAGE_BYTES);
-    readSync(this.#fd, page, 0, PAGE_BYTES, number * PAGE_BYTES);
+    const page = Buffer.alloc(this.#pageBytes);
+    readSync(this.#fd, page, 0, page.length, number * this.#pageBytes);
     return page;
   }
 

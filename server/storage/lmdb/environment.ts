@@ -172,8 +172,8 @@ export class Environment {
 
   /**
    * Runs `step` as one transaction, on the disk when this returns, unless flushing is the caller's;
-   * `undo` from it, or a throw, leaves no trace. Nothing else may be returned into lmdb-js: a promise (as `put` gives) would leave the
-   * transaction open.
+   * `undo` from it, or a throw, leaves no trace. Nothing else may be returned into lmdb-js: a promise
+   * (as `put` gives) would leave the transaction open.
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: most steps have nothing to say.
   transact(step: () => 'undo' | void): void {

@@ -96,6 +96,8 @@ export function metaTransaction(bytes: Buffer, at: number) {
   };
 }
 
+export const metaPageBytes = (meta: Buffer): number => meta.readUInt32LE(AT_FREE_TREE);
+
 /** Where the tree of tables begins, by a meta page. */
 export const metaRoot = (meta: Buffer): number | undefined => treeRoot(meta.subarray(AT_MAIN_TREE));
 

@@ -14,27 +14,13 @@
 
 import { randomBytes } from 'node:crypto';
 import { RsyndError } from '../../../../shared/base/error.js';
-import {
-  checkpointBytesMax,
-  checkpointBytesMin,
-  logAreaBytes,
-  logIdleMs,
-} from '../../../../shared/base/limits.js';
+import { logAreaBytes, logIdleMs } from '../../../../shared/base/limits.js';
 import type { FileState } from '../data-file.js';
-import type { ReadTransaction } from '../environment.js';
-import { damaged } from '../lmdb-error.js';
 import type { Store } from '../open-store.js';
+import { type Checkpoint, dueBytes, pinState } from './checkpoint.js';
 import { type Area, EPOCH_BYTES, otherArea, type Slot, sealEntry } from './format.js';
 import { LogFile } from './log-file.js';
-import { digestOfState } from './proof.js';
 import { StepWriter } from './step-codec.js';
-
-interface Checkpoint {
-  readonly slot: Slot;
-  readonly pin: ReadTransaction;
-  /** Its pages are on the disk. */
-  isFlushed: boolean;
-}
 
 interface Hold {
   readonly file: LogFile;
@@ -218,25 +204,7 @@ export class CommitLog {
   }
 
   #pinned(state: FileState, generation: number, epoch: Buffer, area: Area): Checkpoint {
-    const { environment } = this.#store;
-    const pin = environment.pin();
-    const meta = environment.data.metaOf(state);
-    const digest = digestOfState(environment.data, meta);
-    if (digest === undefined) {
-      pin.done();
-      throw damaged(this.#store.layout, 'its header cannot be read, so it takes no writes');
-    }
-    const slot: Slot = {
-      generation,
-      epoch,
-      bootId: this.#bootId,
-      area,
-      first: state.transaction + 1,
-      isRetired: false,
-      meta,
-      digest,
-    };
-    return { slot, pin, isFlushed: false };
+    return pinState(this.#store, state, { generation, epoch, area, bootId: this.#bootId });
   }
 
   /** The log as it is found now: another process may have removed the one we knew, or made one. */
@@ -319,9 +287,6 @@ const holdOf = (file: LogFile, durable: Checkpoint, { transaction }: FileState):
   bytes: 0,
   isIdle: false,
 });
-
-const dueBytes = ({ bytes }: FileState): number =>
-  Math.min(checkpointBytesMax, Math.max(checkpointBytesMin, bytes / 16));
 
 const isDue = (hold: Hold, state: FileState, entryBytes: number): boolean =>
   hold.bytes > dueBytes(state) || hold.offset + entryBytes > logAreaBytes;

@@ -4,7 +4,7 @@
 //
 //   slot    | "RSYNDLOG" 8 | version u16 | area u8 | retired u8 | CRC u32 | generation u64 |
 //           | first transaction u64 | epoch 16 | boot id 36 | 12 | digest 32 | …
-//           | at 4096: meta page 4096 |
+//           | at 4096: meta page, its first 4096 bytes |
 //           CRC: that of what precedes it XOR that of what follows it (CRC-32)
 //   entry   | CRC-32 of what follows u32 | bytes of the body u32 | transaction u64 | epoch 16 | body |
 //
@@ -59,7 +59,7 @@ export interface Slot {
   readonly first: number;
   /** The whole file is on the disk, not only this state; the log may go. */
   readonly isRetired: boolean;
-  /** The meta page of the state. */
+  /** The meta page of the state, as far as LMDB uses it. */
   readonly meta: Buffer;
   /** Proves that a file is the one the log belongs to: proof.ts. */
   readonly digest: Buffer;
@@ -76,7 +76,7 @@ export function encodeSlot(slot: Slot): Buffer {
   bytes.set(slot.epoch, AT_EPOCH);
   bytes.write(slot.bootId, AT_BOOT_ID, BOOT_ID_BYTES, 'latin1');
   bytes.set(slot.digest, AT_DIGEST);
-  bytes.set(slot.meta, AT_META);
+  slot.meta.copy(bytes, AT_META);
   bytes.writeUInt32BE(slotCrc(bytes), AT_CRC);
   return bytes;
 }

@@ -20,9 +20,8 @@ import { RsyndError } from '../../../../shared/base/error.js';
 import { rfaToAddress } from '../address.js';
 import { DataFile } from '../data-file.js';
 import { syncDirectory } from '../flush.js';
-import { PAGE_BYTES } from '../format.js';
 import type { Store } from '../open-store.js';
-import { twinOf } from '../page-file.js';
+import { metaPageBytes, twinOf } from '../page-file.js';
 import { lockPath, logPath, unusedLogPath } from '../paths.js';
 import { WriteTransaction } from '../write-transaction.js';
 import { ENTRY_HEAD_BYTES, entryBody, otherArea, type Slot } from './format.js';
@@ -134,7 +133,9 @@ function restoreCheckpoint(path: string, { meta }: Slot): void {
   const fd = openSync(path, 'r+');
   try {
     for (const page of [meta, twinOf(meta)]) {
-      writeSync(fd, page, 0, PAGE_BYTES, Number(page.readBigUInt64LE(0)) * PAGE_BYTES);
+      const pageBytes = metaPageBytes(meta);
+      const position = Number(page.readBigUInt64LE(0)) * pageBytes;
+      writeSync(fd, page, 0, Math.min(page.length, pageBytes), position);
     }
     fdatasyncSync(fd);
   } finally {
