@@ -130,6 +130,7 @@ export class CommitQueue {
 
   #runTransaction(): void {
     const group: WaitingStep[] = [];
+    let isCommitted = false;
     try {
       if (this.#refusal !== undefined) throw this.#refusal;
       let outcome: GroupOutcome = 'undo';
@@ -137,9 +138,10 @@ export class CommitQueue {
         outcome = this.#runGroup(group);
         return outcome === 'undo' ? 'undo' : undefined;
       });
+      isCommitted = true;
       this.#settleLog(outcome);
     } catch (error) {
-      const isToBeTriedAgain = this.#tryAgain(error, group);
+      const isToBeTriedAgain = !isCommitted && this.#tryAgain(error, group);
       this.#log?.failed(!isToBeTriedAgain);
       if (isToBeTriedAgain) return;
       const failure = error === this.#refusal ? error : this.#failed(error);

@@ -13,7 +13,6 @@
 // the slot to the disk with it. Where that cannot be, all is done at once under LMDB's write lock.
 
 import { randomBytes } from 'node:crypto';
-import { RsyndError } from '../../../../shared/base/error.js';
 import { logAreaBytes, logIdleMs } from '../../../../shared/base/limits.js';
 import type { FileState } from '../data-file.js';
 import type { Store } from '../open-store.js';
@@ -197,7 +196,6 @@ export class CommitLog {
     hold.offset = 0;
     hold.bytes = 0;
     this.#store.environment.data.flush((error) => {
-      if (hold.next !== next || this.#hold !== hold) return;
       if (error) this.#failure = error;
       else next.isFlushed = true;
     });
@@ -209,26 +207,17 @@ export class CommitLog {
 
   /** The log as it is found now: another process may have removed the one we knew, or made one. */
   #currentFile(): LogFile | undefined {
-    const { path, name } = this.#store.layout;
+    const { path } = this.#store.layout;
     if (this.#file?.isAt(path) === true) return this.#file;
     this.#letGo();
     this.#file?.close();
     this.#file = undefined;
-    try {
-      this.#file = LogFile.open(path);
-    } catch (error) {
-      throw isProtected(name, error);
-    }
+    this.#file = LogFile.open(path);
     return this.#file;
   }
 
   #create(slot: Slot): LogFile {
-    const { path, name } = this.#store.layout;
-    try {
-      this.#file = LogFile.create(path, slot);
-    } catch (error) {
-      throw isProtected(name, error);
-    }
+    this.#file = LogFile.create(this.#store.layout.path, slot);
     this.#slot = slot;
     return this.#file;
   }
@@ -290,10 +279,3 @@ const holdOf = (file: LogFile, durable: Checkpoint, { transaction }: FileState):
 
 const isDue = (hold: Hold, state: FileState, entryBytes: number): boolean =>
   hold.bytes > dueBytes(state) || hold.offset + entryBytes > logAreaBytes;
-
-function isProtected(name: string, cause: unknown): unknown {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') return cause;
-  const why = `${name}-log may not be written by this process; check owner and mode of it and its directory`;
-  return new RsyndError('ERR_PROTEC', why, { file: name, cause });
-}

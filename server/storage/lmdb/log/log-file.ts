@@ -15,6 +15,8 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
+import { basename } from 'node:path';
+import { RsyndError } from '../../../../shared/base/error.js';
 import { logAreaBytes, logChunkBytes } from '../../../../shared/base/limits.js';
 import { syncDirectory } from '../flush.js';
 import { logPath } from '../paths.js';
@@ -47,21 +49,20 @@ export class LogFile {
     this.#written = [within(0), within(1)];
   }
 
-  /** The log of the file at `path`; undefined when it has none. */
+  /** The log of the file at `path`; undefined when it has none. ERR_PROTEC. */
   static open(path: string): LogFile | undefined {
     try {
       return new LogFile(openSync(logPath(path), 'r+'));
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-      throw error;
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw protectedOr(error, path);
     }
   }
 
   /** Makes a log that has a slot from its first moment, with owner and mode of the file at `path`. */
   static create(path: string, slot: Slot): LogFile {
     const making = `${logPath(path)}.new`;
-    rmSync(making, { force: true });
-    const fd = openSync(making, 'wx+', 0o600);
+    const fd = openNew(making, path);
     try {
       writeSync(fd, encodeSlot(slot), 0, SLOT_BYTES, 0);
       fsyncSync(fd);
@@ -167,6 +168,27 @@ export class LogFile {
       done += writeSync(this.#fd, bytes, done, bytes.length - done, position + done);
     }
   }
+}
+
+function openNew(making: string, path: string): number {
+  try {
+    rmSync(making, { force: true });
+    return openSync(making, 'wx+', 0o600);
+  } catch (error) {
+    throw protectedOr(error, path);
+  }
+}
+
+const codeOf = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : undefined;
+
+/** ERR_PROTEC when the system says that we may not, else the error itself. */
+function protectedOr(error: unknown, path: string): unknown {
+  const code = codeOf(error);
+  if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') return error;
+  const file = basename(path);
+  const why = `${file}-log may not be written by this process; check owner and mode of it and its directory`;
+  return new RsyndError('ERR_PROTEC', why, { file, cause: error });
 }
 
 /** Owner, group and mode of the file at `path`; where we may not give it away, only what is safe. */

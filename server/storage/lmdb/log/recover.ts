@@ -17,9 +17,11 @@ import {
   writeSync,
 } from 'node:fs';
 import { RsyndError } from '../../../../shared/base/error.js';
+import { freeListFaultsMax } from '../../../../shared/base/limits.js';
 import { rfaToAddress } from '../address.js';
 import { DataFile } from '../data-file.js';
 import { syncDirectory } from '../flush.js';
+import { commitError, isFreeListFault, readError, swallowCommitError } from '../lmdb-error.js';
 import type { Store } from '../open-store.js';
 import { metaPageBytes, twinOf } from '../page-file.js';
 import { lockPath, logPath, unusedLogPath } from '../paths.js';
@@ -51,12 +53,12 @@ export class Recovery {
     // A power failure now must find the checkpoint as it is.
     const pin = environment.pin();
     try {
-      for (const body of loggedBodies(this.#file, this.#slot)) {
-        environment.transact(() => replayTransaction(store, body));
-      }
+      for (const body of loggedBodies(this.#file, this.#slot)) replayTransaction(store, body);
       environment.data.sync();
       this.#file.retire(this.#path, this.#slot);
       syncDirectory(this.#path);
+    } catch (error) {
+      throw commitError(store.layout, error);
     } finally {
       pin.done();
       this.end();
@@ -94,7 +96,7 @@ export function beginRecovery(path: string, name: string, bootId: string): Recov
   } catch (error) {
     file?.close();
     claim.release();
-    throw error;
+    throw readError({ name }, error);
   }
   file?.close();
   claim.release();
@@ -169,7 +171,19 @@ function* loggedBodies(file: LogFile, { area, first, epoch }: Slot): Generator<B
   }
 }
 
+/** Once more when LMDB's free list fails it, as commit-queue.ts says. */
 function replayTransaction(store: Store, body: Buffer): void {
+  for (let faults = 0; ; faults++) {
+    try {
+      return store.environment.transact(() => replaySteps(store, body));
+    } catch (error) {
+      if (!isFreeListFault(error) || faults >= freeListFaultsMax) throw error;
+      swallowCommitError(error);
+    }
+  }
+}
+
+function replaySteps(store: Store, body: Buffer): void {
   // Limits were kept when the steps were taken; the size of the file is another now.
   const transaction = new WriteTransaction(store, 0);
   for (const step of decodeSteps(body, store.layout.indexes.length)) {

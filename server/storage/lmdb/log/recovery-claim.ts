@@ -6,6 +6,7 @@ import { RsyndError } from '../../../../shared/base/error.js';
 import { recoveryPollMs, recoveryWaitMs } from '../../../../shared/base/limits.js';
 import { readBootId } from '../../../lock/lock-file.js';
 import { identifyProcess } from '../../../lock/process-identity.js';
+import { readError } from '../lmdb-error.js';
 import { recoveryPath } from '../paths.js';
 
 const identity = identifyProcess();
@@ -22,7 +23,7 @@ export class RecoveryClaim {
     const claim = recoveryPath(path);
     const deadline = performance.now() + waitMs;
     for (;;) {
-      if (isMade(claim)) return new RecoveryClaim(claim);
+      if (isMadeOrFails(claim, name)) return new RecoveryClaim(claim);
       if (!isHeld(claim)) discard(claim);
       else if (performance.now() >= deadline) throw isRecovering(name);
       else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, recoveryPollMs);
@@ -31,6 +32,14 @@ export class RecoveryClaim {
 
   release(): void {
     rmSync(this.#path, { force: true });
+  }
+}
+
+function isMadeOrFails(claim: string, name: string): boolean {
+  try {
+    return isMade(claim);
+  } catch (error) {
+    throw readError({ name }, error);
   }
 }
 
