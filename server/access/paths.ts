@@ -39,7 +39,8 @@ export const localPaths: PathResolver = (name) => {
 };
 
 /** What storage keeps beside a file, or makes it anew under: opened by name it would be spoiled. */
-const COMPANION = /(-lock|\.rebuild|\.create-\d+)$/i;
+const COMPANION =
+  /(-lock|\.rebuild|\.create-\d+|\.[^/]*-(log|log\.new|log\.unused|recovery[.\d]*))$/i;
 
 /** Line ends and marks of direction in Unicode: a list of names would show other names. */
 const TURNS_TEXT_AROUND = /[\u2028\u2029\u202a-\u202e\u2066-\u2069]/;

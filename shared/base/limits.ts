@@ -162,6 +162,24 @@ export const inspectedWholeBytesMax = 64 * 1024 * 1024;
 export const inspectedFilesMax = 10_000;
 /** Levels a tree of pages can have; more is damage. */
 export const treeDepthMax = 32;
+/** A figure of free disk space is used again for so long, as long as it says that there is plenty. */
+export const freeBytesAgeMs = 50;
+export const diskPlentyBytes = 1024 * 1024 * 1024;
+
+/** The log before LMDB: server/storage/lmdb/log. Bytes of each of its two areas. */
+export const logAreaBytes = 512 * 1024;
+/** So much of an area is written ahead at a time, so that entries do not make the file longer. */
+export const logChunkBytes = 64 * 1024;
+/** A larger transaction is not logged: LMDB's pages are flushed instead. */
+export const logEntryBytesMax = 128 * 1024;
+/** A checkpoint is begun when transactions wrote a sixteenth of what the file has, within these bounds. */
+export const checkpointBytesMin = 4 * 1024 * 1024;
+export const checkpointBytesMax = 32 * 1024 * 1024;
+/** Without writes for so long a process lets go of the pages of its last checkpoint. */
+export const logIdleMs = 2_000;
+/** How long an open waits for another process that recovers the file, and how often it looks. */
+export const recoveryWaitMs = 30_000;
+export const recoveryPollMs = 20;
 
 /** Log lines that could not be written yet; later ones are dropped. */
 export const logBytesKeptMax = 256 * 1024;

@@ -1,22 +1,22 @@
 // Group commit: all writes asked for in one turn of the event loop run in one LMDB transaction, so
 // that they share one flush to the disk (which is what a write costs). A step is answered only when
-// that transaction is on the disk.
+// that transaction is on the disk: in the log (log/commit-log.ts), or when it is too large for that, or
+// no step on records, in the LMDB file itself.
 //
-//   ask ─▶ waiting ─▶ (end of turn) transaction ─▶ steps one by one ─▶ commit ─▶ answers
+//   ask ─▶ waiting ─▶ (end of turn) transaction ─▶ steps one by one ─▶ log ─▶ commit ─▶ answers
 //                                      a step that fails by itself is left out, the others go on
 //
 // A transaction that fails fails all its steps. After it no write is taken until the file is opened
 // anew, because LMDB itself is not to be trusted any more.
 
-import { statfsSync, statSync } from 'node:fs';
 import { RsyndError } from '../../../shared/base/error.js';
 import {
-  diskReserveBytes,
   freeListFaultsMax,
   transactionBytesMax,
   transactionEntriesMax,
   writesWaitingMax,
 } from '../../../shared/base/limits.js';
+import { DiskSpace, type FreeBytes } from './disk-space.js';
 import {
   commitError,
   damaged,
@@ -26,16 +26,9 @@ import {
   readError,
   swallowCommitError,
 } from './lmdb-error.js';
+import { CommitLog } from './log/commit-log.js';
 import type { Store } from './open-store.js';
 import { WriteTransaction } from './write-transaction.js';
-
-/** Bytes a disk can still take for the file at `path`. */
-export type FreeBytes = (path: string) => number;
-
-export const freeBytesOnDisk: FreeBytes = (path) => {
-  const { bavail, bsize } = statfsSync(path);
-  return bavail * bsize;
-};
 
 interface WaitingStep {
   run(transaction: WriteTransaction): void;
@@ -44,9 +37,14 @@ interface WaitingStep {
   fail(error: unknown): void;
 }
 
+/** `not logged`: what makes it durable is a checkpoint after the commit. */
+type GroupOutcome = 'undo' | 'logged' | 'not logged';
+
 export class CommitQueue {
-  readonly #freeBytes: FreeBytes;
+  readonly #space: DiskSpace;
   #store: Store;
+  /** Undefined where LMDB flushes each transaction itself. */
+  #log: CommitLog | undefined;
   #waiting: WaitingStep[] = [];
   #isScheduled = false;
   #refusal: RsyndError | undefined;
@@ -57,7 +55,8 @@ export class CommitQueue {
 
   constructor(store: Store, freeBytes: FreeBytes) {
     this.#store = store;
-    this.#freeBytes = freeBytes;
+    this.#log = logOf(store);
+    this.#space = new DiskSpace(store.layout.path, freeBytes);
   }
 
   /** Runs `step` in the next transaction; answers when it is on the disk. */
@@ -81,9 +80,19 @@ export class CommitQueue {
     this.#refusal = error;
   }
 
-  /** Goes on with another store of the same file. Nothing may be waiting. */
+  /** Goes on with another store of the same file. Nothing may be waiting, and the log is closed. */
   replaceStore(store: Store): void {
     this.#store = store;
+    this.#log = logOf(store);
+  }
+
+  /** Makes durable what is only in the log and removes that. Nothing may be waiting. ERR_IOFAIL. */
+  closeLog(): void {
+    try {
+      this.#log?.close();
+    } catch (error) {
+      throw commitError(this.#store.layout, error);
+    }
   }
 
   /**
@@ -97,9 +106,15 @@ export class CommitQueue {
       throw damaged(this.#store.layout, 'pages of it are damaged, so it takes no writes');
     }
     this.#requireSpace(0);
+    const { environment } = this.#store;
     try {
-      this.#store.environment.transact(step);
+      environment.transact(() => {
+        this.#log?.prepare(environment.data.newest());
+        step();
+      });
+      this.#log?.checkpoint();
     } catch (error) {
+      this.#log?.failed(true);
       throw this.#failed(error);
     }
   }
@@ -115,11 +130,20 @@ export class CommitQueue {
 
   #runTransaction(): void {
     const group: WaitingStep[] = [];
+    let isCommitted = false;
     try {
       if (this.#refusal !== undefined) throw this.#refusal;
-      this.#store.environment.transact(() => this.#runGroup(group));
+      let outcome: GroupOutcome = 'undo';
+      this.#store.environment.transact(() => {
+        outcome = this.#runGroup(group);
+        return outcome === 'undo' ? 'undo' : undefined;
+      });
+      isCommitted = true;
+      this.#settleLog(outcome);
     } catch (error) {
-      if (this.#tryAgain(error, group)) return;
+      const isToBeTriedAgain = !isCommitted && this.#tryAgain(error, group);
+      this.#log?.failed(!isToBeTriedAgain);
+      if (isToBeTriedAgain) return;
       const failure = error === this.#refusal ? error : this.#failed(error);
       const unasked = group.length === 0 ? this.#waiting.splice(0) : [];
       for (const step of [...group, ...unasked]) step.fail(failure);
@@ -144,9 +168,16 @@ export class CommitQueue {
     return true;
   }
 
+  #settleLog(outcome: GroupOutcome): void {
+    if (outcome === 'logged') this.#log?.committed();
+    if (outcome === 'not logged') this.#log?.checkpoint();
+  }
+
   /** Moves steps from the queue into `group` and runs them, as many as one transaction may hold. */
-  #runGroup(group: WaitingStep[]): 'undo' | undefined {
-    const transaction = new WriteTransaction(this.#store, statSync(this.#store.layout.path).size);
+  #runGroup(group: WaitingStep[]): GroupOutcome {
+    const state = this.#store.environment.data.newest();
+    this.#log?.steps.clear();
+    const transaction = new WriteTransaction(this.#store, state.bytes, this.#log?.steps);
     const stepsMax = this.#alone > 0 ? 1 : writesWaitingMax;
     while (group.length < stepsMax && !isFull(transaction)) {
       const step = this.#waiting.shift();
@@ -157,13 +188,13 @@ export class CommitQueue {
     if (!transaction.isChanged) return 'undo';
     this.#requireSpace(transaction.diskBytes + 3 * transaction.recordBytes);
     transaction.finish();
-    return undefined;
+    return this.#log?.log(state, transaction.diskBytes) === true ? 'logged' : 'not logged';
   }
 
   #requireSpace(bytes: number): void {
-    const { path, name } = this.#store.layout;
-    const free = this.#freeBytes(path);
-    if (free >= diskReserveBytes + bytes) return;
+    const free = this.#space.shortage(bytes);
+    if (free === undefined) return;
+    const { name } = this.#store.layout;
     const why = `the disk of ${name} has ${Math.floor(free / 1024)} KB left; free some and try again`;
     throw new RsyndError('ERR_NOSPAC', why, { file: name });
   }
@@ -176,6 +207,9 @@ export class CommitQueue {
     return failure;
   }
 }
+
+const logOf = (store: Store): CommitLog | undefined =>
+  store.bootId === undefined ? undefined : new CommitLog(store, store.bootId);
 
 /** True when a transaction holds as much as it may. */
 export const isFull = (transaction: WriteTransaction): boolean =>

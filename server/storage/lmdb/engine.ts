@@ -20,17 +20,19 @@ import {
 } from '../../../shared/base/limits.js';
 import type { FileSpec } from '../../../shared/record/file-spec.js';
 import { requireDescriptors } from '../../descriptors.js';
+import { readBootId } from '../../lock/lock-file.js';
 import type { StorageEngine, StoredFile } from '../engine.js';
 import { fileExists, fileIsOpen, fileNotFound } from '../storage-error.js';
-import { type FreeBytes, freeBytesOnDisk } from './commit-queue.js';
 import { encodeCounters, newCounters } from './counters.js';
 import { encodeDefinition } from './definition-entry.js';
+import { type FreeBytes, freeBytesOnDisk } from './disk-space.js';
 import { syncDirectory } from './flush.js';
 import { chooseBlockBytes } from './layout.js';
 import { LmdbFile } from './lmdb-file.js';
-import { countersKey, definitionKey, makeStore, openStore } from './open-store.js';
+import { beginRecovery } from './log/recover.js';
+import { countersKey, definitionKey, makeStore, openStore, type Store } from './open-store.js';
 import { PageFile } from './page-file.js';
-import { removeFile } from './paths.js';
+import { removeCompanions, removeFile } from './paths.js';
 import type { TreeInspection } from './salvage-view.js';
 
 export interface LmdbEngineOptions {
@@ -38,6 +40,11 @@ export interface LmdbEngineOptions {
   readonly freeBytes?: FreeBytes;
   /** Files open at a time. @default filesOpenMax */
   readonly filesMax?: number;
+  /**
+   * Names this run of the machine; `local` when the system does not tell, and then LMDB flushes each
+   * transaction itself. @default what the system says
+   */
+  readonly bootId?: string;
 }
 
 /** The engine of production. Reads answer in the same turn, writes when they are on the disk. */
@@ -49,13 +56,15 @@ class LmdbEngine implements StorageEngine {
   readonly name = 'lmdb';
   readonly #freeBytes: FreeBytes;
   readonly #filesMax: number;
+  readonly #bootId: string | undefined;
   readonly #open = new Map<string, LmdbFile>();
   /** Files whose trees were looked at since this engine was made. */
   readonly #inspected = new Set<string>();
 
-  constructor({ freeBytes, filesMax }: LmdbEngineOptions) {
+  constructor({ freeBytes, filesMax, bootId = readBootId() }: LmdbEngineOptions) {
     this.#freeBytes = freeBytes ?? freeBytesOnDisk;
     this.#filesMax = filesMax ?? filesOpenMax;
+    this.#bootId = bootId === 'local' ? undefined : bootId;
   }
 
   async create(path: string, spec: FileSpec): Promise<void> {
@@ -82,6 +91,8 @@ class LmdbEngine implements StorageEngine {
     try {
       await makeEmpty(making, spec);
       place(making, path);
+      // Of the file that was there before.
+      removeCompanions(path);
     } finally {
       removeFile(making);
     }
@@ -97,10 +108,27 @@ class LmdbEngine implements StorageEngine {
     requireDescriptors(name);
     if (!statSync(real).isFile()) throw notAFile(name);
     requireWritable(real);
-    const store = openStore(real, name, this.#inspectionOf(real));
+    const store = this.#openStore(real, name);
     const file = new LmdbFile(store, this.#freeBytes, () => this.#open.delete(real));
     this.#open.set(real, file);
     return file.attach();
+  }
+
+  #openStore(path: string, name: string): Store {
+    const inspection = this.#inspectionOf(path);
+    const bootId = this.#bootId;
+    if (bootId === undefined) return openStore(path, name, inspection);
+    const recovery = beginRecovery(path, name, bootId);
+    let store: Store | undefined;
+    try {
+      store = openStore(path, name, inspection, bootId);
+      recovery?.replay(store);
+      return store;
+    } catch (error) {
+      recovery?.end();
+      store?.close().catch(() => undefined);
+      throw error;
+    }
   }
 
   exists(path: string): boolean {
@@ -152,6 +180,7 @@ async function makeEmpty(path: string, spec: FileSpec): Promise<void> {
     store.environment.transact(() => {
       store.header.put(definitionKey(), encodeDefinition(definition));
       store.header.put(countersKey(), encodeCounters(newCounters()));
+      store.putIdentity();
     });
   } finally {
     await store.close();

@@ -12,6 +12,7 @@ import { fileReadersMax, keysPerFileMax } from '../../../shared/base/limits.js';
 import { requireDescriptors } from '../../descriptors.js';
 import type { Direction } from '../engine.js';
 import type { PlaceRange } from '../place.js';
+import { DataFile } from './data-file.js';
 import {
   ADDRESS_BYTES,
   BLOCK_NUMBER_BYTES,
@@ -31,7 +32,7 @@ import { ListedTables } from './listed-tables.js';
 import { isLmdbError } from './lmdb-error.js';
 import { placeKey } from './place-key.js';
 
-export type { ReadOptions };
+export type { ReadOptions, ReadTransaction };
 
 interface RangeOptions<K> {
   readonly start: K | undefined;
@@ -72,7 +73,7 @@ interface RootTable extends Table<Uint8Array, Buffer> {
 export interface EnvironmentOptions {
   /** Makes the databases that are not there. */
   readonly create: boolean;
-  /** Leaves flushing to the caller; for files nobody has seen yet. */
+  /** Leaves flushing to the caller: to the log, or for files nobody has seen yet. */
   readonly noSync?: boolean;
 }
 
@@ -81,6 +82,8 @@ const databasesMax = keysPerFileMax + 8;
 
 /** An LMDB file. Opening it touches none of its trees; they may be damaged. */
 export class Environment {
+  /** The same file past LMDB. */
+  readonly data: DataFile;
   readonly #root: RootTable;
   readonly #create: boolean;
   readonly #listed: ListedTables;
@@ -105,6 +108,7 @@ export class Environment {
     this.#listed = new ListedTables(path);
     this.#listed.add(this.#root);
     this.#held = new HeldTransaction(this.#root.env);
+    this.data = new DataFile(path);
     this.#root.readerCheck();
   }
 
@@ -176,9 +180,20 @@ export class Environment {
   }
 
   /**
-   * Runs `step` as one transaction, on the disk when this returns; `undo` from it, or a throw, leaves
-   * no trace. Nothing else may be returned into lmdb-js: a promise (as `put` gives) would leave the
-   * transaction open.
+   * Keeps the pages of the newest state (in a write transaction: of the state it changes) from being
+   * written anew by anybody, until `done` is called.
+   */
+  pin(): ReadTransaction {
+    this.#root.resetReadTxn();
+    const pin = this.#root.useReadTransaction();
+    this.#root.resetReadTxn();
+    return pin;
+  }
+
+  /**
+   * Runs `step` as one transaction, on the disk when this returns, unless flushing is the caller's;
+   * `undo` from it, or a throw, leaves no trace. Nothing else may be returned into lmdb-js: a promise
+   * (as `put` gives) would leave the transaction open.
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: most steps have nothing to say.
   transact(step: () => 'undo' | void): void {
@@ -203,6 +218,7 @@ export class Environment {
   close(): Promise<void> {
     this.#listed.forget();
     this.#held.close();
+    this.data.close();
     return this.#root.close();
   }
 

@@ -16,6 +16,9 @@ export const indexTableName = (key: number): string => `key${key}`;
 /** Keys in `header`. */
 export const ENTRY_DEFINITION = 'definition';
 export const ENTRY_COUNTERS = 'counters';
+export const ENTRY_IDENTITY = 'identity';
+/** Random bytes that tell a file from all others, but for its copies. Older files have none. */
+export const IDENTITY_BYTES = 16;
 
 export const BLOCK_NUMBER_BYTES = 5;
 export const ADDRESS_BYTES = 6;

@@ -27,8 +27,9 @@ import type {
 import { copyBytes, farEdge, INSERTION_BYTES, makePlace, rangeBetween } from '../place.js';
 import { checkEdge, checkSameLayout, isClosed } from '../storage-error.js';
 import { addressToRfa, rfaToAddress } from './address.js';
-import { CommitQueue, type FreeBytes, isFull } from './commit-queue.js';
+import { CommitQueue, isFull } from './commit-queue.js';
 import { encodeDefinition } from './definition-entry.js';
+import type { FreeBytes } from './disk-space.js';
 import { placeRange, type ReadOptions } from './environment.js';
 import { damaged, isLmdbError, readError } from './lmdb-error.js';
 import { definitionKey, type Store } from './open-store.js';
@@ -206,6 +207,7 @@ export class LmdbFile implements StoredFile {
     this.#queue.flush();
     this.#queue.refuse(isRebuilding(old));
     try {
+      this.#queue.closeLog();
       const rebuilt = await rebuildStore(old, { keysOf, report, progress }, this.#freeBytes);
       this.#store = rebuilt.store;
       this.#queue.replaceStore(rebuilt.store);
@@ -223,6 +225,13 @@ export class LmdbFile implements StoredFile {
     if (this.#openers > 0) return;
     this.#queue.flush();
     this.#closed();
+    try {
+      this.#queue.closeLog();
+    } catch (error) {
+      return this.#store.close().then(() => {
+        throw error;
+      });
+    }
     return this.#store.close();
   }
 

@@ -1,6 +1,7 @@
 // An open LMDB file of ours: its environment with all databases found, its definition, its layout.
 // Readers and writers of one file share one; a rebuild puts another in its place.
 
+import { randomBytes } from 'node:crypto';
 import { RsyndError } from '../../../shared/base/error.js';
 import type { FileSpec } from '../../../shared/record/file-spec.js';
 import { makeRoom } from '../room.js';
@@ -12,7 +13,14 @@ import {
   type ReadOptions,
   type Table,
 } from './environment.js';
-import { ENTRY_COUNTERS, ENTRY_DEFINITION, indexTableName, TABLE_BLOCKS } from './format.js';
+import {
+  ENTRY_COUNTERS,
+  ENTRY_DEFINITION,
+  ENTRY_IDENTITY,
+  IDENTITY_BYTES,
+  indexTableName,
+  TABLE_BLOCKS,
+} from './format.js';
 import { type FileLayout, type IndexLayout, layoutOf } from './layout.js';
 import { damaged, readError } from './lmdb-error.js';
 import { PageFile } from './page-file.js';
@@ -41,6 +49,8 @@ export class Store {
   readonly #countersKey = countersKey();
   readonly #rooms: Buffer[] = [];
   spec: FileSpec;
+  /** The run of the machine, for the log; undefined when LMDB flushes each transaction itself. */
+  readonly bootId: string | undefined;
   /** Set when trees of the file were found damaged; then it takes no writes. */
   #salvage: SalvageView | undefined;
 
@@ -48,9 +58,10 @@ export class Store {
     environment: Environment,
     path: string,
     { spec, blockBytes }: Definition,
-    salvage?: SalvageView,
+    { salvage, bootId }: { salvage?: SalvageView | undefined; bootId?: string | undefined } = {},
   ) {
     this.environment = environment;
+    this.bootId = bootId;
     this.#salvage = salvage;
     this.layout = layoutOf(path, spec, blockBytes);
     this.spec = spec;
@@ -127,6 +138,11 @@ export class Store {
     return bytes === undefined ? undefined : decodeCounters(Buffer.from(bytes));
   }
 
+  /** Gives a new file an identity; inside a transaction. */
+  putIdentity(): void {
+    this.header.put(Buffer.from(ENTRY_IDENTITY), randomBytes(IDENTITY_BYTES));
+  }
+
   /** Reads the definition again: another process may have set a flag. */
   reload(): void {
     this.environment.refresh();
@@ -160,20 +176,26 @@ export class Store {
 }
 
 /**
- * Opens a file that is there; `inspection` says how much of it is looked at before LMDB may read it.
+ * Opens a file that is there and needs no recovery (log/recover.ts); `inspection` says how much of it is
+ * looked at before LMDB may read it. With `bootId` all that writes must go through the log.
  * ERR_NOTISM, ERR_DAMAGED.
  */
-export function openStore(path: string, name: string, inspection: TreeInspection): Store {
+export function openStore(
+  path: string,
+  name: string,
+  inspection: TreeInspection,
+  bootId?: string,
+): Store {
   new PageFile(path, name).close();
   let environment: Environment | undefined;
   let salvage: SalvageView | undefined;
   try {
-    environment = new Environment(path, { create: false });
+    environment = new Environment(path, { create: false, noSync: bootId !== undefined });
     salvage = inspectUnderSnapshot(environment, path, name, inspection);
     if (salvage?.isReadable === false) throw damaged({ name }, 'its header is lost');
     const header = environment.header();
     if (header === undefined) throw withoutHeader(name);
-    return new Store(environment, path, readDefinition(header, name), salvage);
+    return new Store(environment, path, readDefinition(header, name), { salvage, bootId });
   } catch (error) {
     // The reason for not opening it is what counts; closing cannot fail in a way that matters.
     environment?.close().catch(() => undefined);

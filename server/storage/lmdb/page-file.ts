@@ -26,7 +26,8 @@ const AT_FREE_TREE = 48;
 const AT_MAIN_TREE = 96;
 const AT_LAST_PAGE = 144;
 const AT_TRANSACTION = 152;
-const META_BYTES = 160;
+/** What LMDB uses of a meta page. */
+export const META_BYTES = 160;
 const NO_PAGE = 0xffff_ffff_ffff_ffffn;
 
 interface Meta {
@@ -60,6 +61,10 @@ export class PageFile {
     return fstatSync(this.#fd).size < (this.meta.lastPage + 1) * this.meta.pageBytes;
   }
 
+  get lastPage(): number {
+    return this.meta.lastPage;
+  }
+
   /** A page; undefined when it is not in the file. */
   page(number: number): Buffer | undefined {
     return this.read(number, 0, this.meta.pageBytes);
@@ -81,6 +86,27 @@ export class PageFile {
 export function treeRoot(tree: Buffer): number | undefined {
   const root = tree.readBigUInt64LE(AT_TREE_ROOT);
   return root === NO_PAGE ? undefined : Number(root);
+}
+
+/** Transaction and last page of the meta page that begins at `at`. */
+export function metaTransaction(bytes: Buffer, at: number) {
+  return {
+    transaction: Number(bytes.readBigUInt64LE(at + AT_TRANSACTION)),
+    lastPage: Number(bytes.readBigUInt64LE(at + AT_LAST_PAGE)),
+  };
+}
+
+export const metaPageBytes = (meta: Buffer): number => meta.readUInt32LE(AT_FREE_TREE);
+
+/** Where the tree of tables begins, by a meta page. */
+export const metaRoot = (meta: Buffer): number | undefined => treeRoot(meta.subarray(AT_MAIN_TREE));
+
+/** The same meta page as the other one of its file would hold it, one transaction earlier. */
+export function twinOf(meta: Buffer): Buffer {
+  const twin = Buffer.from(meta);
+  twin.writeBigUInt64LE(meta.readBigUInt64LE(0) ^ 1n, 0);
+  twin.writeBigUInt64LE(meta.readBigUInt64LE(AT_TRANSACTION) - 1n, AT_TRANSACTION);
+  return twin;
 }
 
 function newestMeta(fd: number, name: string): Meta {

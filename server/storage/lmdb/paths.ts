@@ -1,11 +1,27 @@
-// The files on disk that belong to one ISAM file: itself, and LMDB's table of readers beside it.
+// The files on disk that belong to one ISAM file: itself, and beside it LMDB's table of readers, the
+// log of what LMDB has not flushed yet, and what keeps two processes from recovering it together.
 
 import { rmSync } from 'node:fs';
 
 export const lockPath = (path: string): string => `${path}-lock`;
 
-/** Removes a file and its table of readers; no matter whether they are there. */
+export const logPath = (path: string): string => `${path}-log`;
+/** Where a log is moved that turned out to be another file's. */
+export const unusedLogPath = (path: string): string => `${path}-log.unused`;
+export const recoveryPath = (path: string): string => `${path}-recovery`;
+
+/**
+ * Removes a file and what is beside it; no matter whether they are there. The file first: without its
+ * log it may be damaged after a power failure.
+ */
 export function removeFile(path: string): void {
   rmSync(path, { force: true });
-  rmSync(lockPath(path), { force: true });
+  removeCompanions(path);
+}
+
+/** Removes what belongs to a file that is gone, or in whose place is another. */
+export function removeCompanions(path: string): void {
+  for (const companion of [logPath(path), recoveryPath(path), lockPath(path)]) {
+    rmSync(companion, { force: true });
+  }
 }

@@ -18,14 +18,14 @@ import {
   slotStart,
 } from './block-reader.js';
 import { BlockWriter, emptyBlock } from './block-writer.js';
-import type { FreeBytes } from './commit-queue.js';
 import { type Counters, encodeCounters, newCounters } from './counters.js';
 import { encodeDefinition } from './definition-entry.js';
+import type { FreeBytes } from './disk-space.js';
 import type { Snapshot } from './environment.js';
 import { syncDirectory, syncFile } from './flush.js';
 import { commitError } from './lmdb-error.js';
 import { countersKey, definitionKey, makeStore, openStore, type Store } from './open-store.js';
-import { lockPath, removeFile } from './paths.js';
+import { lockPath, removeCompanions, removeFile } from './paths.js';
 import {
   BLOCKS_PER_TURN,
   nextTurn,
@@ -56,7 +56,7 @@ export async function rebuildStore(
     const made = makeStore(making, { spec: old.spec, blockBytes }, { noSync: true });
     const report = await fill(old, made, inspection);
     putInPlace(path, making);
-    return { store: openStore(path, name, 'opening'), report };
+    return { store: openStore(path, name, 'opening', old.bootId), report };
   } catch (error) {
     removeFile(making);
     throw commitError(old.layout, error);
@@ -81,8 +81,8 @@ function putInPlace(path: string, making: string): void {
   if (now.uid !== uid || now.gid !== gid) chownSync(making, uid, gid);
   syncFile(making);
   renameSync(making, path);
-  // The readers' table of the old file must not be taken for that of the new one.
-  rmSync(lockPath(path), { force: true });
+  // The readers' table of the old file must not be taken for that of the new one, nor its log.
+  removeCompanions(path);
   rmSync(lockPath(making), { force: true });
   syncDirectory(path);
 }
@@ -136,6 +136,7 @@ class Rebuild {
       };
       this.#made.header.put(definitionKey(), encodeDefinition({ spec, blockBytes }));
       this.#made.header.put(countersKey(), encodeCounters(this.#counters));
+      this.#made.putIdentity();
     });
     return { records: this.#counters.records, entries: this.#entries };
   }

@@ -10,7 +10,7 @@
 // Offsets count from behind the page header.
 
 import { treeDepthMax } from '../../../shared/base/limits.js';
-import { PAGE_HEADER_BYTES, type PageFile, TREE_BYTES } from './page-file.js';
+import { PAGE_HEADER_BYTES, TREE_BYTES } from './page-file.js';
 
 const AT_FLAGS = 18;
 const AT_LOWER = 20;
@@ -33,6 +33,16 @@ export interface TreeEntry {
   readonly isSubtree: boolean;
 }
 
+/** Where the pages of a tree come from. */
+export interface TreePages {
+  /** The number of the last page that may be in use. */
+  readonly lastPage: number;
+  /** A page; undefined when it is not there. */
+  page(number: number): Buffer | undefined;
+  /** Bytes from `offset` of a page on. @default none are there */
+  read?(page: number, offset: number, length: number): Buffer | undefined;
+}
+
 export interface TreeVisitor {
   /** Called for each entry of sound leaves, in order. */
   entry?(entry: TreeEntry): void;
@@ -42,7 +52,7 @@ export interface TreeVisitor {
 
 /** `isOrdered`: also checks that keys ascend bytewise, as they must in all trees but the free list. */
 export function walkTree(
-  file: PageFile,
+  file: TreePages,
   root: number | undefined,
   isOrdered: boolean,
   visitor: TreeVisitor,
@@ -51,17 +61,17 @@ export function walkTree(
 }
 
 class TreeWalk {
-  readonly #file: PageFile;
+  readonly #file: TreePages;
   readonly #isOrdered: boolean;
   readonly #visitor: TreeVisitor;
   #pagesLeft: number;
   #lastKey: Buffer | undefined;
 
-  constructor(file: PageFile, isOrdered: boolean, visitor: TreeVisitor) {
+  constructor(file: TreePages, isOrdered: boolean, visitor: TreeVisitor) {
     this.#file = file;
     this.#isOrdered = isOrdered;
     this.#visitor = visitor;
-    this.#pagesLeft = file.meta.lastPage + 1;
+    this.#pagesLeft = file.lastPage + 1;
   }
 
   visit(number: number, depth: number): void {
@@ -105,8 +115,8 @@ class TreeWalk {
     const end = PAGE_HEADER_BYTES + valueBytes - 1;
     return (
       valueBytes > 0 &&
-      value.readBigUInt64LE(0) <= BigInt(this.#file.meta.lastPage) &&
-      this.#file.read(firstPage(entry), end, 1) !== undefined
+      value.readBigUInt64LE(0) <= BigInt(this.#file.lastPage) &&
+      this.#file.read?.(firstPage(entry), end, 1) !== undefined
     );
   }
 }

@@ -27,6 +27,7 @@ import type { BlockWriter } from './block-writer.js';
 import { type Counters, encodeCounters } from './counters.js';
 import { CRC_BYTES, STORED_INSERTION_BYTES } from './format.js';
 import { damaged } from './lmdb-error.js';
+import type { StepWriter } from './log/step-codec.js';
 import { countersKey, type Store } from './open-store.js';
 
 /** A slot about to be filled: what precedes the record. */
@@ -42,6 +43,7 @@ export class WriteTransaction {
   readonly #fileBytes: number;
   readonly #counters: Counters;
   readonly #blocks: BlockCache;
+  readonly #steps: StepWriter | undefined;
   #largeBytes = 0;
   #isChanged = false;
   isChanging = false;
@@ -49,9 +51,13 @@ export class WriteTransaction {
   recordBytes = 0;
   entries = 0;
 
-  /** `fileBytes`: size of the file on disk. ERR_DAMAGED when its counters are. */
-  constructor(store: Store, fileBytes: number) {
+  /**
+   * `fileBytes`: size of the file on disk. `steps` takes down what is done. ERR_DAMAGED when the
+   * counters of the file are.
+   */
+  constructor(store: Store, fileBytes: number, steps?: StepWriter) {
     this.#store = store;
+    this.#steps = steps;
     this.#fileBytes = fileBytes;
     if (store.salvage !== undefined) {
       throw damaged(store.layout, 'pages of it are damaged, so it takes no writes');
@@ -94,6 +100,7 @@ export class WriteTransaction {
       this.#putEntry(number, key, insertion, address);
     });
     this.#counters.records++;
+    this.#steps?.insert(address, draft, record, keys);
     this.#isChanged = true;
     this.isChanging = false;
     return { rfa: addressToRfa(address), record: Buffer.from(record), crc };
@@ -122,12 +129,14 @@ export class WriteTransaction {
     });
     const crc = recordCrc(record);
     this.#replaceRecord(writer, address, { crc, insertions: after, record });
+    this.#steps?.update(change);
     this.#isChanged = true;
     this.isChanging = false;
     return { crc };
   }
 
-  remove({ rfa, previousCrc, keys }: RecordRemoval): ChangeOutcome {
+  remove(removal: RecordRemoval): ChangeOutcome {
+    const { rfa, previousCrc, keys } = removal;
     const address = rfaToAddress(rfa);
     const writer = this.#writerOf(address, previousCrc);
     if (typeof writer === 'string') return writer;
@@ -141,6 +150,7 @@ export class WriteTransaction {
     writer.freeSlot(addressSlot(address));
     this.#blocks.changed(addressBlock(address));
     this.#counters.records--;
+    this.#steps?.remove(removal);
     this.#isChanged = true;
     this.isChanging = false;
     return { crc: previousCrc };
@@ -155,6 +165,7 @@ export class WriteTransaction {
     for (const { number } of this.#store.layout.indexes) this.#store.index(number).clearSync();
     this.#counters.records = 0;
     this.#counters.currentBlock = 0;
+    this.#steps?.giveUp();
     this.#isChanged = true;
     this.isChanging = false;
   }

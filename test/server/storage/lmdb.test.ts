@@ -337,8 +337,9 @@ t.test('a rebuild refuses writes meanwhile and keeps the mode of the file', asyn
     t.equal(readable, true);
     t.equal(statSync(path).mode, mode);
     await insertRow(file, { id: 'x' });
-    t.same(readdirSync(join(path, '..')).sort(), ['rows.ism', 'rows.ism-lock']);
+    t.same(readdirSync(join(path, '..')).sort(), ['rows.ism', 'rows.ism-lock', 'rows.ism-log']);
   });
+  t.same(readdirSync(join(path, '..')).sort(), ['rows.ism', 'rows.ism-lock']);
 });
 
 t.test('sizes blocks for the record', (t) => {

@@ -1,0 +1,74 @@
+// Steps come back from bytes as they were, and what is too much for the log is not half written.
+
+import t from 'tap';
+import type {
+  RecordChange,
+  RecordDraft,
+  RecordRemoval,
+} from '../../../../../server/storage/engine.js';
+import { ENTRY_HEAD_BYTES } from '../../../../../server/storage/lmdb/log/format.js';
+import { decodeSteps, StepWriter } from '../../../../../server/storage/lmdb/log/step-codec.js';
+import { logEntryBytesMax } from '../../../../../shared/base/limits.js';
+import { makeRfa } from '../../../../../shared/record/rfa.js';
+
+const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
+const KEYS = [bytes('first'), undefined, bytes('')];
+
+const draft: RecordDraft = {
+  sequences: [
+    { name: 'sequence@0', seed: -5n },
+    { name: 'é', seed: 2n ** 62n },
+  ],
+  finish: () => ({ record: bytes('record'), keys: KEYS }),
+};
+
+t.test('gives back what was taken down', (t) => {
+  const steps = new StepWriter();
+  const change: RecordChange = {
+    rfa: makeRfa(2 ** 40 - 1, 254),
+    previousCrc: 0xffff_ffff,
+    record: bytes('another'),
+    oldKeys: KEYS,
+    newKeys: [KEYS[0], bytes('new'), undefined],
+  };
+  const removal: RecordRemoval = { rfa: makeRfa(1, 0), previousCrc: 7, keys: KEYS };
+  steps.insert(2 ** 48 - 1, draft, bytes('record'), KEYS);
+  steps.update(change);
+  steps.remove(removal);
+  const body = steps.entry?.subarray(ENTRY_HEAD_BYTES) ?? Buffer.alloc(0);
+  const [insert, update, remove] = [...decodeSteps(body, KEYS.length)];
+  t.same(insert?.kind === 'insert' && [insert.address, insert.draft.sequences], [
+    2 ** 48 - 1,
+    draft.sequences,
+  ]);
+  t.same(insert?.kind === 'insert' && insert.draft.finish([]), draft.finish([]));
+  t.same(update, { kind: 'update', change });
+  t.same(remove, { kind: 'remove', removal });
+  for (const [length, kind] of [
+    [body.length - 1, 1],
+    [body.length, 9],
+  ] as const) {
+    const wrong = Buffer.from(body.subarray(0, length));
+    wrong[0] = kind;
+    t.throws(() => [...decodeSteps(wrong, KEYS.length)], RangeError);
+  }
+  steps.clear();
+  t.equal(steps.entry?.length, ENTRY_HEAD_BYTES);
+  t.end();
+});
+
+t.test('gives nothing when a transaction is too large or no steps', (t) => {
+  const steps = new StepWriter();
+  let taken = 0;
+  for (; steps.entry !== undefined && taken < 1000; taken++) {
+    t.ok(steps.entry.length <= logEntryBytesMax);
+    steps.insert(taken, draft, Buffer.alloc(1000), KEYS);
+  }
+  t.ok(taken > 100 && taken < 140, `${taken} steps`);
+  steps.remove({ rfa: makeRfa(1, 0), previousCrc: 7, keys: KEYS });
+  t.equal(steps.entry, undefined, 'what follows does not come alone');
+  steps.clear();
+  steps.giveUp();
+  t.equal(steps.entry, undefined);
+  t.end();
+});
