@@ -132,6 +132,7 @@ export class MemoryFile implements StoredFile {
       record: Buffer.from(change.record),
       oldKeys: copyKeys(change.oldKeys),
       newKeys: copyKeys(change.newKeys),
+      stamped: change.stamped,
     };
     return this.#later((table) => table.update(copy));
   }
