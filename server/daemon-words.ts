@@ -21,6 +21,14 @@ export function encryptionWords({ encrypt, scl }: DaemonOptions): string {
   return `encrypt=${encrypt ? 'on' : 'off'} scl=${level} min=${minProtocolOf(level)}`;
 }
 
+/** The line that says connections are accepted; scripts wait for it, it stays as it is. */
+export function readyLine(
+  options: DaemonOptions,
+  { host, port }: { readonly host: string; readonly port: number },
+): string {
+  return `rsynd ready host=${host} port=${port} ${encryptionWords(options)} data=${options.data}`;
+}
+
 /** One whole frame with an error, for a connection that will not be served. */
 export function farewell(code: 'ERR_CLNTERR' | 'ERR_SRVRLIMIT', why: string, host: string): Buffer {
   const writer = new FrameWriter();
