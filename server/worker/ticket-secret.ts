@@ -18,13 +18,16 @@ export function ticketKeysFor(secret: Buffer, options: SecureContextOptions): Bu
 /** The secret of one server, as its supervisor keeps it. */
 export class TicketSecret {
   readonly #onNew: () => void;
+  readonly #pauseMs: number;
   readonly #rotation: NodeJS.Timeout;
   #pause: NodeJS.Timeout | undefined;
+  #isDue = false;
   #secret = newSecret();
 
-  /** `onNew` passes it on. */
-  constructor(onNew: () => void) {
+  /** `onNew` passes it on; `pauseMs` lies between one made because it was asked for and the next. */
+  constructor(onNew: () => void, pauseMs: number = ticketKeysPauseMs) {
     this.#onNew = onNew;
+    this.#pauseMs = pauseMs;
     this.#rotation = setInterval(() => this.#renew(), ticketKeysMs).unref();
   }
 
@@ -33,9 +36,15 @@ export class TicketSecret {
     return this.#secret.toString('base64');
   }
 
-  /** Makes a new one soon: once, however many workers ask because the same file has changed. */
+  /** Makes a new one: now, and once more for all who ask within the pause, as workers do one after the other. */
   renew(): void {
-    this.#pause ??= setTimeout(() => this.#renew(), ticketKeysPauseMs).unref();
+    this.#isDue = this.#pause !== undefined;
+    if (this.#isDue) return;
+    this.#renew();
+    this.#pause = setTimeout(() => {
+      this.#pause = undefined;
+      if (this.#isDue) this.renew();
+    }, this.#pauseMs);
   }
 
   close(): void {
@@ -44,7 +53,6 @@ export class TicketSecret {
   }
 
   #renew(): void {
-    this.#pause = undefined;
     this.#secret = newSecret();
     this.#onNew();
   }
