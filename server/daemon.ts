@@ -31,7 +31,10 @@ import type { Team } from './worker/team.js';
 
 /** How often connections look at the clock. */
 const tickMs = 1000;
-/** Every so many looks open sessions are judged again: certificates end, responders change their mind. */
+/**
+ * Every so many looks open sessions are judged again (certificates end, responders change their mind), and the
+ * dead are cleared away.
+ */
 const ticksPerReview = 60;
 
 /** What a daemon is made of beyond its options; tests bring their own engine and times. */
@@ -303,6 +306,7 @@ export class Daemon {
     this.#ticks++;
     if (this.#ticks % ticksPerReview !== 0) return;
     this.#tls?.warnOfEnds();
+    void this.#parts.engine.freeDeadReaders();
     void this.#sessions.reviewTrust(this.#rules);
   }
 }

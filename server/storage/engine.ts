@@ -239,5 +239,7 @@ export interface StorageEngine {
   replace(path: string, spec: FileSpec): Answer<void>;
   /** Deletes a file nobody has open. */
   remove(path: string): Answer<void>;
+  /** Once in a while: frees what processes that died keep of the files open here. Answers how many did. */
+  freeDeadReaders(): Answer<number>;
   close(): Answer<void>;
 }

@@ -105,6 +105,11 @@ class LmdbEngine implements StorageEngine {
     syncDirectory(real);
   }
 
+  /** A dead reader keeps pages from reuse: without this a file that is open for weeks would only grow. */
+  freeDeadReaders(): number {
+    return [...this.#open.values()].reduce((freed, file) => freed + file.freeDeadReaders(), 0);
+  }
+
   /** Closes all files, whoever has them open. */
   async close(): Promise<void> {
     for (const file of [...this.#open.values()]) await file.detachAll();

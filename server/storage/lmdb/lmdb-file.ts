@@ -213,6 +213,11 @@ export class LmdbFile implements StoredFile {
     }
   }
 
+  /** Readers of processes that died; how many there were. */
+  freeDeadReaders(): number {
+    return this.#opened().environment.freeDeadReaders();
+  }
+
   /** The last opener's close commits what waits and closes the file. */
   close(): void | Promise<void> {
     if (this.#openers === 0) return;
