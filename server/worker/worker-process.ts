@@ -46,7 +46,7 @@ export class WorkerProcess implements Place {
   readonly #inHand: Socket[] = [];
   #killer: NodeJS.Timeout;
   #connections = 0;
-  #state: 'starting' | 'ready' | 'stopping' = 'starting';
+  #state: 'starting' | 'ready' | 'stopping' | 'ended' = 'starting';
   #error: Error | undefined;
   #onReady: () => void = () => undefined;
 
@@ -104,7 +104,7 @@ export class WorkerProcess implements Place {
 
   /** Lets it drain and end; it is killed when it does not in time. Resolves when it is gone. */
   async stop(): Promise<void> {
-    if (this.#state !== 'stopping') {
+    if (this.#state === 'starting' || this.#state === 'ready') {
       this.#state = 'stopping';
       this.send({ kind: 'stop' });
       clearTimeout(this.#killer);
@@ -119,6 +119,7 @@ export class WorkerProcess implements Place {
       const end = (code: number | null, signal: NodeJS.Signals | null): void => {
         clearTimeout(this.#killer);
         const livedMs = this.#state === 'starting' ? 0 : performance.now() - startedAt;
+        this.#state = 'ended';
         resolve({ code, signal, livedMs, error: this.#error });
       };
       this.#child.once('exit', end);
