@@ -223,6 +223,9 @@ export interface StoredFile {
     progress?: Progress,
   ): Answer<VerifyReport>;
 
+  /** False when its name leads elsewhere by now: another process put another file in its place. */
+  isInPlace(): Answer<boolean>;
+
   close(): Answer<void>;
 }
 

@@ -39,6 +39,8 @@ export const requestBytesPerSessionMax = 8 * 1024 * 1024;
 /** Requests that waited behind another and start in one turn of the event loop. */
 export const requestsPerTurnMax = 64;
 export const locksPerChannelMax = 10_000;
+/** Times a file may be replaced by other processes while it is being opened. */
+export const replacedOpensMax = 8;
 /** Bytes queued towards one client before its requests are not read any more. */
 export const outputQueueBytesMax = 512 * 1024;
 export const fileNameBytesMax = 512;

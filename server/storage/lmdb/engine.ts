@@ -25,7 +25,7 @@ import { encodeCounters, newCounters } from './counters.js';
 import { encodeDefinition } from './definition-entry.js';
 import { syncDirectory } from './flush.js';
 import { chooseBlockBytes } from './layout.js';
-import { LmdbFile } from './lmdb-file.js';
+import { fileIdentity, LmdbFile } from './lmdb-file.js';
 import { countersKey, definitionKey, makeStore, openStore } from './open-store.js';
 import { PageFile } from './page-file.js';
 import { removeFile } from './paths.js';
@@ -85,12 +85,15 @@ class LmdbEngine implements StorageEngine {
   open(path: string): StoredFile {
     const real = realPath(path);
     const known = this.#open.get(real);
-    if (known !== undefined) return known.attach();
+    if (known?.isInPlace()) return known.attach();
     const name = basename(real);
     if (!statSync(real).isFile()) throw notAFile(name);
     requireWritable(real);
+    const identity = fileIdentity(real);
     const store = openStore(real, name, this.#inspectionOf(real));
-    const file = new LmdbFile(store, this.#freeBytes, () => this.#open.delete(real));
+    const file: LmdbFile = new LmdbFile(store, identity, this.#freeBytes, () => {
+      if (this.#open.get(real) === file) this.#open.delete(real);
+    });
     this.#open.set(real, file);
     return file.attach();
   }

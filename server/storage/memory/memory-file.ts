@@ -61,6 +61,11 @@ export class MemoryFile implements StoredFile {
     }));
   }
 
+  /** An open file is never replaced here. */
+  isInPlace(): boolean {
+    return true;
+  }
+
   /** There is one state only, and everybody sees it. */
   renew(): void {}
 
