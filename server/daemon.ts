@@ -188,7 +188,8 @@ export class Daemon {
   get #contextOptions(): SecureContextOptions | undefined {
     const options = this.#tls?.contextOptions;
     const { team } = this.#parts;
-    if (options === undefined || team === undefined) return options;
+    // Where certificates are asked for nothing resumes, and there are no tickets.
+    if (options === undefined || team === undefined || this.#tls?.trust.asks) return options;
     return { ...options, ticketKeys: team.ticketKeys(options) };
   }
 

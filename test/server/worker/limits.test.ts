@@ -16,6 +16,7 @@ import { RefusalFile } from '../../../server/observe/refusal-file.js';
 import { readTlsUsage } from '../../../server/observe/tls-usage.js';
 import { StateDirectory } from '../../../server/state/state-directory.js';
 import { Supervisor } from '../../../server/worker/supervisor.js';
+import { connectionsHandedMax } from '../../../shared/base/limits.js';
 import { writeCertificate } from '../../fixture/certificate.js';
 import { cleanEnvironment } from '../../fixture/daemon.js';
 import { temporaryDirectory } from '../../fixture/temporary-directory.js';
@@ -89,6 +90,27 @@ t.test('connections that do not say who they are are bounded for all workers', a
   await using good = await connect(server, { encrypt: false });
   t.ok(good, 'a client that speaks comes through');
   for (const socket of silent) socket.destroy();
+});
+
+t.test('a worker that stands still holds up only the few it was given', async (t) => {
+  const { supervisor, server } = await startSupervisor(t);
+  const [still = 0] = supervisor.pids;
+  process.kill(still, 'SIGSTOP');
+  t.teardown(() => process.kill(still, 'SIGCONT'));
+  const all = 4 * WORKERS * connectionsHandedMax;
+  let connected = 0;
+  const coming = Array.from({ length: all }, async () => {
+    const connection = await connect(server, { encrypt: false, timeoutMs: 60_000 });
+    connected++;
+    return connection;
+  });
+  const others = all - connectionsHandedMax;
+  while (connected < others) await new Promise((resolve) => setTimeout(resolve, 10));
+  t.equal(connected, others, 'the others are served by the others');
+  process.kill(still, 'SIGCONT');
+  const came = await Promise.all(coming);
+  t.equal(came.length, all, 'and these when it goes on');
+  await Promise.all(came.map((connection) => connection.close()));
 });
 
 t.test('journals and log of all workers are whole', async (t) => {
