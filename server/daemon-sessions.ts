@@ -19,6 +19,9 @@ import { createPacedLog } from './observe/refusal-log.js';
 import type { Services } from './operation/open.js';
 import { Session, type SessionOutput } from './session/session.js';
 
+/** Connections that look at the clock in one turn of the event loop. */
+const connectionsPerTurn = 64;
+
 export interface DaemonSessionsOptions {
   readonly services: Services;
   readonly access: Access;
@@ -93,7 +96,17 @@ export class DaemonSessions {
 
   /** Once a second. */
   tick(): void {
-    for (const connection of this.#connections) connection.tick();
+    this.#tickSome(this.#connections.values());
+  }
+
+  /** Some at a time: pings to ten thousand at once would hold up everybody. */
+  #tickSome(left: Iterator<SessionConnection>): void {
+    for (let count = 0; count < connectionsPerTurn; count++) {
+      const next = left.next();
+      if (next.done === true) return;
+      next.value.tick();
+    }
+    setImmediate(() => this.#tickSome(left));
   }
 
   /** Ends those whose certificate or protocol does not qualify any more. */

@@ -15,6 +15,15 @@ export const IS_FULL = 'it has as many connections as it takes';
 export const NEEDS_ENCRYPTION =
   'this server takes encrypted connections only; open with /encrypt (encrypt: true) or rsynds://';
 
+/** To the administrator, at the start. */
+export const fewDescriptors = (
+  descriptors: number | undefined,
+  connections: number,
+  wanted: number,
+): string =>
+  `this process may have ${descriptors} open files: of ${wanted} connections it takes ${connections}, and ` +
+  'the rest is for data files; raise it with ulimit -n (LimitNOFILE of systemd)';
+
 /** `encrypt=on scl=3 min=TLSv1.2`, with the level as resolved. */
 export function encryptionWords({ encrypt, scl }: DaemonOptions): string {
   const level = resolveLevel(scl);

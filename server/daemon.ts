@@ -5,7 +5,7 @@
 //   start: engine, locks ▸ certificate, trust ▸ listener ▸ clock    stop: the same from the right
 
 import type { SecureContextOptions } from 'node:tls';
-import { refusalLinesPerSecondMax } from '../shared/base/limits.js';
+import { connectionsMax, refusalLinesPerSecondMax } from '../shared/base/limits.js';
 import { loadNonceSource } from '../shared/tls/random-state.js';
 import { Access } from './access/access.js';
 import type { Gate } from './access/gate.js';
@@ -16,7 +16,15 @@ import type { ReviewRules } from './certificate/trust/review-sessions.js';
 import { watchFiles } from './certificate/trust/watch-files.js';
 import { type DaemonOptions, RESTART_OPTIONS } from './config/daemon-options.js';
 import { DaemonSessions } from './daemon-sessions.js';
-import { cannotListen, farewell, IS_FULL, NEEDS_ENCRYPTION, readyLine } from './daemon-words.js';
+import {
+  cannotListen,
+  farewell,
+  fewDescriptors,
+  IS_FULL,
+  NEEDS_ENCRYPTION,
+  readyLine,
+} from './daemon-words.js';
+import { connectionsFor, descriptorsMax } from './descriptors.js';
 import { createUniqueClock } from './isam/autokey.js';
 import type { LockManager } from './lock/lock-manager.js';
 import { Listener, type ReceptionOptions } from './net/listener.js';
@@ -287,7 +295,7 @@ export class Daemon {
     return {
       ...(contextOptions && { contextOptions }),
       ...(this.#tls && { certificates: this.#tls.trust }),
-      ...(team && { limits: team.limits }),
+      limits: { ...team?.limits, connectionsMax: this.#connectionsMax() },
       refusePlain: (id) => farewell('ERR_CLNTERR', `${NEEDS_ENCRYPTION}; ${refusalHint(id)}`, host),
       makeRoom: () => this.#sessions.makeRoom(),
       refuseBusy: (id) => farewell('ERR_SRVRLIMIT', `${IS_FULL}; ${refusalHint(id)}`, host),
@@ -299,6 +307,16 @@ export class Daemon {
       ),
       onAcceptError: (error) => log.error(describeError(error), 'cannot accept'),
     };
+  }
+
+  /** Its part of what the server may have, or what its descriptors are enough for. */
+  #connectionsMax(): number {
+    const { log, team } = this.#parts;
+    const wanted = team?.limits.connectionsMax ?? connectionsMax;
+    const descriptors = descriptorsMax();
+    const connections = Math.min(wanted, connectionsFor(descriptors));
+    if (connections < wanted) log.warn(fewDescriptors(descriptors, connections, wanted));
+    return connections;
   }
 
   #tick(): void {

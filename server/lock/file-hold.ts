@@ -87,6 +87,7 @@ export class DirectoryFileHold implements FileHold {
     if (this.#freed) return undefined;
     this.#released = true;
     return andThen(this.#freeLocks(), () => {
+      if (this.#freed) return undefined; // Lost, or released by another call, while turns went by.
       const tickets = [...this.#waiting.values()].map(({ ticket }) => ticket);
       const freed = this.#directory.step((step) => this.#freeClaim(step));
       return andThen(freed, () => {
@@ -165,7 +166,10 @@ export class DirectoryFileHold implements FileHold {
     return true;
   }
 
-  /** In small steps: one of 10,000 locks writes so many pages that a full disk would fail it. */
+  /**
+   * In small steps, a turn each: one of 10,000 locks would hold up everybody for 60 ms, and write so many pages
+   * that a full disk would fail it.
+   */
   #freeLocks(): Answer<void> {
     const some: string[] = [];
     for (const text of this.#locked) if (some.push(text) >= locksFreedPerStep) break;
@@ -175,7 +179,7 @@ export class DirectoryFileHold implements FileHold {
     });
     return andThen(freed, () => {
       for (const text of some) this.#locked.delete(text);
-      return this.#freeLocks();
+      return this.#locked.size === 0 ? undefined : nextTurn().then(() => this.#freeLocks());
     });
   }
 
@@ -203,5 +207,7 @@ export class DirectoryFileHold implements FileHold {
     return { file: this.#file, rfa };
   }
 }
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const textOf = (rfa: Rfa): string => rfa.toString('latin1');

@@ -6,6 +6,7 @@ import { closeSync, fstatSync, openSync, statfsSync, statSync, writeSync } from 
 import { open, type RootDatabase } from 'lmdb';
 import { RsyndError } from '../../shared/base/error.js';
 import { lockFileReserveBytes, lockMapBytes, lockReadersMax } from '../../shared/base/limits.js';
+import { requireDescriptors } from '../descriptors.js';
 import {
   isErrno,
   lockFilePath,
@@ -66,6 +67,7 @@ function inMemory(known: KnownStore | undefined): KnownStore {
 
 /** Undefined when the directory cannot be written to. */
 function openStore(directory: string, path: string, bootId: string): KnownStore | undefined {
+  requireDescriptors('the table of its locks');
   let database: LockDatabase;
   try {
     makeLockFile(directory, path);

@@ -43,6 +43,9 @@ export const CONNECTION_TIMES: ConnectionTimes = {
   idleSessionMs,
 };
 
+/** After so much silence a connection gives back what only a busy one needs. */
+const restMs = 1000;
+
 /** How long a connection that we end may take to read our last words. */
 const lastWordsMs = 1000;
 
@@ -133,6 +136,7 @@ export class SessionConnection implements SessionOutput {
       return this.destroy(`took no data for ${times.writeDeadlineMs} ms`);
     }
     if (now - this.#lastRequestAt > times.idleSessionMs) return this.end('idle for too long');
+    if (now - this.#lastHeardAt > restMs) this.#writer.rest();
     this.#watchSilence(now);
   }
 

@@ -49,7 +49,7 @@ export const fileNamePartBytesMax = 200;
 export const userNameBytesMax = 128;
 
 /** Connections and handshakes: server/net. A pending connection has not yet said who it is. */
-export const connectionsMax = 10_000;
+export const connectionsMax = 16_000;
 export const pendingHandshakesMax = 4096;
 /** Not less than a few hundred: a whole office behind one address may reconnect at once. */
 export const pendingHandshakesPerAddressMax = 2048;
@@ -148,6 +148,8 @@ export const transactionBytesMax = 4 * 1024 * 1024;
 export const transactionEntriesMax = 8192;
 /** Writes are refused while the disk has less than this, and room for the transaction, to spare. */
 export const diskReserveBytes = 8 * 1024 * 1024;
+/** Files open at a time in one process, some 200 KiB and eight maps of memory each (Linux allows 65,530 maps). */
+export const filesOpenMax = 8000;
 /** Processes and snapshots reading one file at a time. */
 export const fileReadersMax = 1024;
 /** Pages of 4 KiB one block may have. */

@@ -132,6 +132,15 @@ export class FrameWriter {
     return pieces;
   }
 
+  /** Lets go of the slab of earlier turns, so that a quiet connection holds none. */
+  rest(): void {
+    if (this.pendingBytes > 0) return;
+    this.#slab = NOTHING;
+    this.#start = 0;
+    this.#used = 0;
+    this.#turnBytes = 0;
+  }
+
   /** Makes what the slab holds of this turn a piece. */
   #seal(): void {
     if (this.#used === this.#start) return;

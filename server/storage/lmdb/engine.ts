@@ -14,10 +14,12 @@ import { basename, dirname } from 'node:path';
 import { RsyndError } from '../../../shared/base/error.js';
 import {
   diskReserveBytes,
+  filesOpenMax,
   inspectedFilesMax,
   inspectedWholeBytesMax,
 } from '../../../shared/base/limits.js';
 import type { FileSpec } from '../../../shared/record/file-spec.js';
+import { requireDescriptors } from '../../descriptors.js';
 import type { StorageEngine, StoredFile } from '../engine.js';
 import { fileExists, fileIsOpen, fileNotFound } from '../storage-error.js';
 import { type FreeBytes, freeBytesOnDisk } from './commit-queue.js';
@@ -34,22 +36,26 @@ import type { TreeInspection } from './salvage-view.js';
 export interface LmdbEngineOptions {
   /** Says how much the disk of a file can still take. @default what the system says */
   readonly freeBytes?: FreeBytes;
+  /** Files open at a time. @default filesOpenMax */
+  readonly filesMax?: number;
 }
 
 /** The engine of production. Reads answer in the same turn, writes when they are on the disk. */
 export function createLmdbEngine(options: LmdbEngineOptions = {}): StorageEngine {
-  return new LmdbEngine(options.freeBytes ?? freeBytesOnDisk);
+  return new LmdbEngine(options);
 }
 
 class LmdbEngine implements StorageEngine {
   readonly name = 'lmdb';
   readonly #freeBytes: FreeBytes;
+  readonly #filesMax: number;
   readonly #open = new Map<string, LmdbFile>();
   /** Files whose trees were looked at since this engine was made. */
   readonly #inspected = new Set<string>();
 
-  constructor(freeBytes: FreeBytes) {
-    this.#freeBytes = freeBytes;
+  constructor({ freeBytes, filesMax }: LmdbEngineOptions) {
+    this.#freeBytes = freeBytes ?? freeBytesOnDisk;
+    this.#filesMax = filesMax ?? filesOpenMax;
   }
 
   async create(path: string, spec: FileSpec): Promise<void> {
@@ -87,6 +93,8 @@ class LmdbEngine implements StorageEngine {
     const known = this.#open.get(real);
     if (known?.isInPlace()) return known.attach();
     const name = basename(real);
+    if (this.#open.size >= this.#filesMax) throw tooManyFiles(name, this.#filesMax);
+    requireDescriptors(name);
     if (!statSync(real).isFile()) throw notAFile(name);
     requireWritable(real);
     const identity = fileIdentity(real);
@@ -193,6 +201,11 @@ function isProtected(path: string, cause: unknown): RsyndError {
   const file = basename(path);
   const why = `${file} may not be read and written by this process; check its owner and mode`;
   return new RsyndError('ERR_PROTEC', why, { file, cause });
+}
+
+function tooManyFiles(file: string, filesMax: number): RsyndError {
+  const why = `${file} cannot be opened: ${filesMax} files are open here; close some`;
+  return new RsyndError('ERR_SRVRLIMIT', why, { file });
 }
 
 function notAFile(file: string): RsyndError {

@@ -6,8 +6,10 @@
 // (else a default start skips keys), and the buffer of getBinaryFast is one shared buffer that lies
 // about its length: see `shared`.
 
+import { basename } from 'node:path';
 import { ABORT, open as openLmdb } from 'lmdb';
 import { fileReadersMax, keysPerFileMax } from '../../../shared/base/limits.js';
+import { requireDescriptors } from '../../descriptors.js';
 import type { Direction } from '../engine.js';
 import type { PlaceRange } from '../place.js';
 import {
@@ -19,6 +21,7 @@ import {
   TABLE_HEADER,
   TABLE_LARGE,
 } from './format.js';
+import { ListedTables } from './listed-tables.js';
 import { isLmdbError } from './lmdb-error.js';
 
 /** A read transaction of lmdb-js. */
@@ -79,10 +82,13 @@ const databasesMax = keysPerFileMax + 8;
 export class Environment {
   readonly #root: RootTable;
   readonly #create: boolean;
+  readonly #listed: ListedTables;
   #isFresh = false;
   #view: Buffer = Buffer.alloc(0);
 
+  /** ERR_SRVRLIMIT when the system lets us open no more files. */
   constructor(path: string, { create, noSync = false }: EnvironmentOptions) {
+    requireDescriptors(basename(path));
     this.#create = create;
     this.#root = openLmdb({
       path,
@@ -94,6 +100,8 @@ export class Environment {
       overlappingSync: false,
       noSync,
     }) as unknown as RootTable;
+    this.#listed = new ListedTables(path);
+    this.#listed.add(this.#root);
     this.#root.readerCheck();
   }
 
@@ -182,11 +190,13 @@ export class Environment {
   }
 
   close(): Promise<void> {
+    this.#listed.forget();
     return this.#root.close();
   }
 
   #table<K, V>(name: string, options: object): Table<K, V> | undefined {
     const table = this.#root.openDB({ name, create: this.#create, ...options });
+    this.#listed.add(table, name);
     return table as Table<K, V> | undefined;
   }
 }

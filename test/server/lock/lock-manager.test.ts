@@ -6,7 +6,9 @@ import { createLmdbLockStores } from '../../../server/lock/lmdb-lock-store.js';
 import type { FileHold } from '../../../server/lock/lock-manager.js';
 import { createMemoryLockStores } from '../../../server/lock/memory-lock-store.js';
 import { isRsyndError } from '../../../shared/base/error.js';
+import { locksFreedPerStep } from '../../../shared/base/limits.js';
 import type { OpenMode, ShareMode } from '../../../shared/protocol/message.js';
+import { makeRfa } from '../../../shared/record/rfa.js';
 import {
   errorOf,
   type LockWorld,
@@ -29,6 +31,28 @@ const lmdbWorld = (t: Test): LockWorld => ({
 lockConformance(t, 'memory', memoryWorld(false));
 lockConformance(t, 'memory, answering later', memoryWorld(true));
 lockConformance(t, 'lmdb', lmdbWorld);
+
+t.test('others have their turns while a channel with many locks is closed', async (t) => {
+  const processes = new PlayedProcesses(lmdbWorld(t));
+  const { open } = processes.start();
+  const holder = await open('a.ism', 'many');
+  const other = await open('a.ism', 'other');
+  const records = Array.from({ length: 8 * locksFreedPerStep }, (_, n) => makeRfa(n >> 7, n & 127));
+  for (const record of records) await holder.lock(record, { waitMs: 0 });
+  let turns = 0;
+  const count = (): void => {
+    turns++;
+    immediate = setImmediate(count);
+  };
+  let immediate = setImmediate(count);
+  const released = holder.release();
+  t.not(holder.isLocked(makeRfa(0, 1)), 'it has none from the first turn on');
+  await Promise.all([released, holder.release()]);
+  clearImmediate(immediate);
+  t.ok(turns >= 2, `${turns} turns`);
+  for (const record of records) await other.lock(record, { waitMs: 0 });
+  await processes.end();
+});
 
 t.test('a step that throws leaves nothing behind', async (t) => {
   for (const world of [memoryWorld(false)(), memoryWorld(true)(), lmdbWorld(t)]) {

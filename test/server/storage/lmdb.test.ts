@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import * as lmdb from 'lmdb';
 import t, { type Test } from 'tap';
 import type { StoredFile } from '../../../server/storage/engine.js';
 import { CommitQueue } from '../../../server/storage/lmdb/commit-queue.js';
@@ -64,6 +65,42 @@ t.test('shares one file among its names and leaves nothing beside it', async (t)
   await engine.remove(path);
   rmSync(link);
   t.same(readdirSync(join(path, '..')), []);
+});
+
+t.test('closed files leave nothing in the list that LMDB keeps of all', async (t) => {
+  const list: unknown = 'allDbs' in lmdb ? lmdb.allDbs : undefined;
+  if (!(list instanceof Map)) throw new Error('this version keeps no list: drop listed-tables.ts');
+  const before = list.size;
+  const here = await fileOf(t, 3);
+  const there = join(here, '..', 'other', 'rows.ism');
+  mkdirSync(join(there, '..'));
+  t.equal(list.size, before);
+  const engine = createLmdbEngine();
+  await engine.create(there, rowSpec());
+  const first = await engine.open(there);
+  const second = await engine.open(here);
+  await first.close();
+  t.ok(list.size > before, 'a file of the same name elsewhere stays in it');
+  t.equal(idOf((await second.find(0, key('1')))?.record ?? Buffer.alloc(8)), '1');
+  await engine.close();
+  t.equal(list.size, before);
+});
+
+t.test('opens so many files and no more', async (t) => {
+  const paths = ['a', 'b', 'c'].map((name) => join(t.testdirName, name));
+  t.testdir();
+  const engine = createLmdbEngine({ filesMax: 2 });
+  for (const path of paths) await engine.create(path, rowSpec());
+  const [first] = [await engine.open(`${paths[0]}`), await engine.open(`${paths[1]}`)];
+  await engine.open(`${paths[0]}`);
+  await t.rejects(async () => engine.open(`${paths[2]}`), {
+    code: 'ERR_SRVRLIMIT',
+    message: /c cannot be opened: 2 files are open here/,
+  });
+  await first?.close();
+  await first?.close();
+  await engine.open(`${paths[2]}`);
+  await engine.close();
 });
 
 t.test('refuses writes before the disk is full, and takes them again', async (t) => {

@@ -233,6 +233,25 @@ t.test('an idle writer holds little, also after a busy turn', async (t) => {
   t.equal(turn(1), 4096, 'and small again');
 });
 
+t.test('a writer that rests gives its memory back, and goes on with other', async (t) => {
+  const writer = new FrameWriter();
+  const append = (value: number): void => {
+    writer.to(1, value);
+    writer.begin(0x10, 1);
+    writer.u8(value);
+  };
+  append(1);
+  writer.rest();
+  const [first] = writer.take();
+  t.equal(first?.at(-1), 1, 'what waits to be taken stays');
+  writer.rest();
+  append(2);
+  const [second] = writer.take();
+  t.equal(second?.at(-1), 2);
+  t.equal(first?.at(-1), 1);
+  t.not(second?.buffer, first?.buffer);
+});
+
 t.test('a body shorter or longer than was said is a mistake of the program', async (t) => {
   const short = new FrameWriter();
   short.to(0, 0);

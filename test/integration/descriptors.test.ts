@@ -1,0 +1,81 @@
+// A system that allows few open files: the server says so at the start, to the client that is one too many, where Node
+// would cut its connection without a word, and to the one that opens a file too many, where LMDB would end the process.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import t, { type Test } from 'tap';
+import { type Connection, connect } from '../../client/index.js';
+import { connectionsMax } from '../../shared/base/limits.js';
+import { writeCertificate } from '../fixture/certificate.js';
+import { cleanEnvironment } from '../fixture/daemon.js';
+import { makeStaffFiles } from '../fixture/staff.js';
+import { temporaryDirectory } from '../fixture/temporary-directory.js';
+
+const DESCRIPTORS = 160;
+const CONNECTIONS = 120;
+const FILES = 60;
+
+interface Served {
+  dial(): Promise<Connection>;
+  readonly said: readonly string[];
+  stop(): Promise<void>;
+}
+
+/** The real program, allowed so few descriptors, over 60 files. */
+async function serve(t: Test): Promise<Served> {
+  const data = temporaryDirectory(t);
+  const { bundle, ca } = await writeCertificate(data);
+  await makeStaffFiles(data);
+  for (let number = 0; number < FILES; number++) {
+    copyFileSync(join(data, 'department.ism'), join(data, `copy${number}.ism`));
+  }
+  const args = ['-p', '0', '-d', data, '-n', '-u', 'guest', '-encrypt', `-cert=${bundle}`];
+  const command = `ulimit -n ${DESCRIPTORS} && exec "$0" dist/server/main.js "$@"`;
+  const child = spawn('sh', ['-c', command, process.execPath, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: cleanEnvironment(),
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  const said: string[] = [];
+  createInterface(child.stderr).on('line', (line) => said.push(line));
+  const [ready] = await once(createInterface(child.stdout), 'line');
+  const server = `localhost:${/port=(\d+)/.exec(String(ready))?.[1]}`;
+  return {
+    said,
+    dial: () => connect(server, { tls: { ca }, timeoutMs: 30_000 }),
+    stop: async () => {
+      child.kill('SIGTERM');
+      const [code] = await once(child, 'exit');
+      t.equal(code, 0);
+    },
+  };
+}
+
+t.test('the last clients are told that the server is full', async (t) => {
+  const { dial, said, stop } = await serve(t);
+  const held: Connection[] = [];
+  while (held.length < CONNECTIONS) held.push(await dial());
+  await t.rejects(dial(), { code: 'ERR_SRVRLIMIT', message: /as many connections as it takes/ });
+  const file = await held[0]?.open('employee');
+  t.ok(file, 'there are descriptors left for files');
+  const warning = `${DESCRIPTORS} open files: of ${connectionsMax} connections it takes ${CONNECTIONS}`;
+  t.ok(said.some((line) => line.includes(warning)));
+  await stop();
+});
+
+t.test('a file too many is refused, and the server lives on', async (t) => {
+  const { dial, stop } = await serve(t);
+  const connection = await dial();
+  const opens = await Promise.allSettled(
+    Array.from({ length: FILES }, (_, number) => connection.open(`copy${number}`)),
+  );
+  const refused = opens.filter((each) => each.status === 'rejected');
+  t.ok(refused.length > 0);
+  t.match(refused[0]?.reason, { code: 'ERR_SRVRLIMIT', message: /limit of open files raised/ });
+  for (const each of opens) if (each.status === 'fulfilled') await each.value.close();
+  t.ok(await connection.open('employee'));
+  await stop();
+});

@@ -1,0 +1,26 @@
+// How many connections a process takes that may have so many files open.
+
+import t from 'tap';
+import { connectionsFor, descriptorsMax } from '../../server/descriptors.js';
+import { connectionsMax } from '../../shared/base/limits.js';
+
+t.test('connections leave descriptors for files', async (t) => {
+  const cases: readonly [descriptors: number | undefined, connections: number][] = [
+    [undefined, connectionsMax],
+    [1_048_576, connectionsMax],
+    [20_000, 15_000],
+    [1024, 768],
+  ];
+  for (const [descriptors, connections] of cases) {
+    t.equal(connectionsFor(descriptors), connections, `of ${descriptors}`);
+  }
+});
+
+t.test('ten thousand that stand still leave room for those who work', async (t) => {
+  t.ok(connectionsMax > 11_000);
+});
+
+t.test('the limit of this process is a number, where the system says it', async (t) => {
+  const found = descriptorsMax();
+  t.ok(found === undefined || found > 0, `${found}`);
+});
