@@ -4,7 +4,7 @@
 //
 //   start: port ▸ workers ▸ ready        stop: port ▸ workers ▸ journals
 
-import { workerDeathsMax } from '../../shared/base/limits.js';
+import { workerDeathsMax, workerPauseMsMax } from '../../shared/base/limits.js';
 import { LoginTurns } from '../access/login-turns.js';
 import type { TypedPassphrase } from '../certificate/passphrase.js';
 import { type DaemonOptions, RESTART_OPTIONS } from '../config/daemon-options.js';
@@ -182,10 +182,10 @@ export class Supervisor {
   #replace(post: Post, end: WorkerEnd): void {
     const { log } = this.#parts;
     const { worker, number } = post;
-    const { code, signal, livedMs, error } = end;
+    const { code, signal, error } = end;
     const why = error === undefined ? {} : describeError(error);
     const facts = { worker: number, was: worker.pid, code, signal, ...why };
-    const pauseMs = post.deaths.pauseAfter(livedMs);
+    const pauseMs = this.#pauseAfter(post, end);
     if (pauseMs === undefined) {
       log.fatal(facts, 'a worker dies again and again, ending');
       return void this.#fail(number, end);
@@ -197,6 +197,14 @@ export class Supervisor {
       this.#watch(post);
     }, pauseMs);
     this.#replacements.add(timer);
+  }
+
+  /** Milliseconds until another may start; undefined: it is of no use. */
+  #pauseAfter({ deaths }: Post, { error, hasServed, livedMs }: WorkerEnd): number | undefined {
+    const others = this.#posts.some(({ worker }) => worker.isServing);
+    // It says why it cannot start: a bad file of today, mostly, that those who started before do not need.
+    if (!hasServed && error !== undefined && others) return workerPauseMsMax;
+    return deaths.pauseAfter(livedMs);
   }
 
   async #fail(number: number, { code, signal, error }: WorkerEnd): Promise<void> {

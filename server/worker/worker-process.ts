@@ -32,6 +32,8 @@ export interface WorkerEnd {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly livedMs: number;
+  /** False when it never came to serve. */
+  readonly hasServed: boolean;
   /** What it said of itself, if anything. */
   readonly error: Error | undefined;
 }
@@ -47,6 +49,7 @@ export class WorkerProcess implements Place {
   #killer: NodeJS.Timeout;
   #connections = 0;
   #state: 'starting' | 'ready' | 'stopping' | 'ended' = 'starting';
+  #hasServed = false;
   #error: Error | undefined;
   #onReady: () => void = () => undefined;
 
@@ -69,8 +72,12 @@ export class WorkerProcess implements Place {
     return this.#connections;
   }
 
+  get isServing(): boolean {
+    return this.#state === 'ready';
+  }
+
   get mayTake(): boolean {
-    return this.#state === 'ready' && this.#inHand.length < connectionsHandedMax;
+    return this.isServing && this.#inHand.length < connectionsHandedMax;
   }
 
   /** Resolves when it serves; rejects when it ends before. */
@@ -118,9 +125,10 @@ export class WorkerProcess implements Place {
     return new Promise((resolve) => {
       const end = (code: number | null, signal: NodeJS.Signals | null): void => {
         clearTimeout(this.#killer);
-        const livedMs = this.#state === 'starting' ? 0 : performance.now() - startedAt;
+        const hasServed = this.#hasServed;
+        const livedMs = hasServed ? performance.now() - startedAt : 0;
         this.#state = 'ended';
-        resolve({ code, signal, livedMs, error: this.#error });
+        resolve({ code, signal, livedMs, hasServed, error: this.#error });
       };
       this.#child.once('exit', end);
       this.#child.on('error', (error) => {
@@ -160,6 +168,7 @@ export class WorkerProcess implements Place {
     if (this.#state !== 'starting') return;
     clearTimeout(this.#killer);
     this.#state = 'ready';
+    this.#hasServed = true;
     this.#onReady();
     this.#options.onFree();
   }

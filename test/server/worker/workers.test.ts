@@ -375,6 +375,31 @@ t.test('a server whose workers die again and again ends and says so', async (t) 
   t.match(said.join(''), /dies again and again, ending/);
 });
 
+t.test(
+  'a certificate gone bad costs nobody the service, not even when a worker dies',
+  async (t) => {
+    const data = temporaryDirectory(t);
+    const { bundle } = await writeCertificate(data);
+    const good = readFileSync(bundle);
+    const server = await startDaemon(t, ['-d', data, ...OPEN, '-encrypt', `-cert=${bundle}`]);
+    const first = await handshake(server);
+    writeFileSync(bundle, 'no certificate');
+    const pids = () => server.log.filter(({ msg }) => msg === 'session started');
+    process.kill(Number(pids()[0]?.pid), 'SIGKILL');
+    await server.logLine(
+      ({ msg, error }) => /replacing it/.test(String(msg)) && error !== undefined,
+      20_000,
+    );
+    for (let count = 0; count < WORKERS; count++) {
+      t.not((await handshake(server)).worker, first.worker, 'the others serve');
+    }
+    writeFileSync(bundle, good);
+    await until(async () => (await handshake(server)).worker === first.worker);
+    t.pass('and it is back when the file is good again');
+    t.equal(await server.stop(), 0);
+  },
+);
+
 async function startSecure(t: Test, users: readonly string[], ...args: readonly string[]) {
   const data = temporaryDirectory(t);
   await makeStaffFiles(data);
