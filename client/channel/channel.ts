@@ -110,6 +110,8 @@ export interface Channel<R = Buffer> extends AsyncIterable<R>, AsyncDisposable {
   isinfo(request: string, key?: number | string, segment?: number): Promise<number | string>;
   /** From first to last by key 0, without locks and without moving the position. */
   [Symbol.asyncIterator](): AsyncIterator<R, undefined>;
+  /** The same records as lists of some 64 KiB each, none of them empty: no promise for every record. */
+  batches(): AsyncIterableIterator<R[], undefined>;
   /** Frees all locks and the file. Idempotent. */
   close(): Promise<void>;
 }

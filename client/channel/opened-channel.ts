@@ -200,6 +200,10 @@ export class OpenedChannel<R> implements Channel<R> {
     return new RecordIterator(frames, (bytes, count) => decodeRecord(shape, bytes, name, count));
   }
 
+  batches(): AsyncGenerator<R[], undefined> {
+    return this[Symbol.asyncIterator]().batches();
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

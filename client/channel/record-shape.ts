@@ -27,8 +27,8 @@ export const RAW_SHAPE: RecordShape<Buffer> = {
     if (value instanceof Uint8Array) return value;
     if (typeof value !== 'string')
       throw new TypeError('a key of a raw channel is a string or Buffer');
-    const bytes = Buffer.from(value, 'latin1');
-    if (bytes.toString('latin1') === value) return bytes;
+    const bytes = latin1Bytes(value);
+    if (bytes !== undefined) return bytes;
     throw new RsyndError(
       'ERR_INVKVAL',
       'it has characters beyond latin1; give such keys as a Buffer',
@@ -69,6 +69,17 @@ export function decodeRecord<R>(
     const message = `${error.message} (record ${which} of ${file})`;
     throw errorFromWire(error.code, message, { file, cause: error });
   }
+}
+
+/** Undefined when `text` has other characters. By hand: keys are short, and a library call is not. */
+function latin1Bytes(text: string): Buffer | undefined {
+  const bytes = Buffer.allocUnsafe(text.length);
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code > 0xff) return undefined;
+    bytes[at] = code;
+  }
+  return bytes;
 }
 
 function toBuffer(bytes: Uint8Array): Buffer {

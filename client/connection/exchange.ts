@@ -10,6 +10,7 @@ import { RsyndError } from '../../shared/base/error.js';
 import { requestsInFlightMax } from '../../shared/base/limits.js';
 import type { Reply, Request } from '../../shared/protocol/message.js';
 import { CallClock } from './call-clock.js';
+import { SentRequests } from './sent-requests.js';
 
 /** Takes requests towards the server. */
 export interface Transport {
@@ -37,15 +38,12 @@ export interface Waiter {
   fail(error: RsyndError): void;
 }
 
-const REQUEST_ID_MAX = 0xffff_ffff;
-
 export class Exchange {
   readonly #transport: Transport;
   readonly #waiting = new Set<Waiter>();
-  readonly #sent = new Map<number, Waiter>();
+  readonly #sent = new SentRequests<Waiter>();
   readonly #clock = new CallClock((now) => this.#expire(now));
   readonly #aborts = new Map<AbortSignal, AbortWatch>();
-  #nextId = 1;
   #failure: RsyndError | undefined;
 
   constructor(transport: Transport) {
@@ -94,7 +92,7 @@ export class Exchange {
       throw new RsyndError('ERR_PROTOCOL', `a reply (${reply.verb}) to a request never made`);
     }
     if (!waiter.take(reply)) return;
-    this.#forget(waiter);
+    this.#sent.delete(waiter);
     if (this.#waiting.size > 0) this.resume();
     else if (this.#sent.size === 0) this.#clock.rest();
   }
@@ -112,14 +110,12 @@ export class Exchange {
   fail(error: RsyndError): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
-    const orphans = [...this.#sent.values(), ...this.#waiting];
+    const sent = this.#sent.all();
+    const orphans = [...sent, ...this.#waiting];
     this.#clock.stop();
-    this.#sent.clear();
+    for (const waiter of sent) this.#sent.delete(waiter);
     this.#waiting.clear();
-    for (const waiter of orphans) {
-      waiter.id = 0;
-      waiter.fail(error);
-    }
+    for (const waiter of orphans) waiter.fail(error);
   }
 
   /** Calls `onAbort` when `signal` aborts. One listener a signal, however many calls share it. */
@@ -141,36 +137,22 @@ export class Exchange {
   }
 
   #send(waiter: Waiter): void {
-    waiter.id = this.#takeId();
-    this.#sent.set(waiter.id, waiter);
+    this.#sent.add(waiter);
     try {
       this.#transport.send(waiter.channel, waiter.id, waiter.request);
     } catch (error) {
-      this.#forget(waiter);
+      this.#sent.delete(waiter);
       waiter.fail(toRsyndError(error));
     }
   }
 
-  #forget(waiter: Waiter): void {
-    this.#sent.delete(waiter.id);
-    waiter.id = 0;
-  }
-
   #expire(now: number): number {
     let next = Number.POSITIVE_INFINITY;
-    for (const waiter of [...this.#sent.values(), ...this.#waiting]) {
+    for (const waiter of [...this.#sent.all(), ...this.#waiting]) {
       if (waiter.deadlineAt <= now) waiter.expire();
       else next = Math.min(next, waiter.deadlineAt);
     }
     return next;
-  }
-
-  /** Zero is nobody's: errors about the connection as a whole carry it. */
-  #takeId(): number {
-    do {
-      this.#nextId = this.#nextId === REQUEST_ID_MAX ? 1 : this.#nextId + 1;
-    } while (this.#sent.has(this.#nextId));
-    return this.#nextId;
   }
 }
 

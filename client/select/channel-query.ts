@@ -34,7 +34,7 @@ import type {
   QueryStats,
   Sparse,
 } from './query.js';
-import { groups, pairs, records } from './query-results.js';
+import { batchesOf, groups, pairs, records } from './query-results.js';
 import { QueryRun, type RunKind } from './query-run.js';
 import type { QuerySource } from './query-source.js';
 
@@ -207,6 +207,11 @@ export class ChannelQuery<R, B = R> implements Query<R, B> {
     this.#run = run;
     // What `R` is was said by the calls that made this question; each of the three makes that.
     return this.#results(run, kind, fields) as AsyncIterator<R, undefined>;
+  }
+
+  batches(): AsyncGenerator<R[], undefined> {
+    const each = this[Symbol.asyncIterator]();
+    return each instanceof RecordIterator ? each.batches() : batchesOf(each);
   }
 
   #results(

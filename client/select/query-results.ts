@@ -72,6 +72,30 @@ export async function* groups(
   return undefined;
 }
 
+/** Pairs or groups in a list at most. */
+const BATCH_MAX = 256;
+
+/** Lists of what comes one by one. What came before an error is given before it. */
+export async function* batchesOf<R>(
+  each: AsyncIterator<R, undefined>,
+): AsyncGenerator<R[], undefined> {
+  let batch: R[] = [];
+  try {
+    for await (const one of { [Symbol.asyncIterator]: () => each }) {
+      batch.push(one);
+      if (batch.length < BATCH_MAX) continue;
+      const full = batch;
+      batch = [];
+      yield full;
+    }
+  } catch (error) {
+    if (batch.length > 0) yield batch;
+    throw error;
+  }
+  if (batch.length > 0) yield batch;
+  return undefined;
+}
+
 const decoderOf = (source: QuerySource<unknown>, sparse: SparseFields): BytesDecoder =>
   sparse.operands.length === 0 ? source.shape : sparseRecords(source, sparse);
 

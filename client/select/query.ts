@@ -123,6 +123,8 @@ export interface Query<R, B = R> extends AsyncIterable<R> {
   explain(): Promise<Plan>;
   /** Leaving the loop ends the work on the server. */
   [Symbol.asyncIterator](): AsyncIterator<R, undefined>;
+  /** The same as lists, none of them empty, of what came together: no promise for every record. */
+  batches(): AsyncIterableIterator<R[], undefined>;
   /** Of the run begun last. */
   readonly stats: QueryStats;
 }

@@ -57,7 +57,8 @@ export class DirectoryFileHold implements FileHold {
   }
 
   isLocked(rfa: Rfa): boolean {
-    return !this.#released && this.#locked.has(textOf(rfa));
+    // Asked for each record that is read, mostly by channels without locks: those need no text.
+    return this.#locked.size > 0 && !this.#released && this.#locked.has(textOf(rfa));
   }
 
   lock(rfa: Rfa, wait: LockWait): Answer<void> {

@@ -4,9 +4,11 @@
 //
 //   socket ─data─▶ FrameReader ─▶ decode ─▶ session ─▶ encode ─▶ FrameWriter ─one write a turn─▶ socket
 //
+// A long turn writes twice: the first replies as soon as they are worth a write, the others at its end.
 // Reading stops while the session has too much to do or the client takes too little; whoever waits is
 // the client's own TCP window.
 
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isRsyndError, RsyndError } from '../../shared/base/error.js';
 import {
@@ -26,6 +28,7 @@ import { FrameReader } from '../../shared/protocol/frame-reader.js';
 import { FrameWriter } from '../../shared/protocol/frame-writer.js';
 import type { Reply, Request } from '../../shared/protocol/message.js';
 import { errorReply } from '../operation/error-reply.js';
+import { giveFrameBuffer } from '../operation/frame-buffers.js';
 import type { Session, SessionOutput } from '../session/session.js';
 
 /** Bounds of time, in milliseconds; tests bring shorter ones. */
@@ -49,8 +52,14 @@ const restMs = 1000;
 /** How long a connection that we end may take to read our last words. */
 const lastWordsMs = 1000;
 
+/** Smaller pieces are no frames of records in a buffer of theirs. */
+const FRAME_OF_RECORDS_BYTES_MIN = 16 * 1024;
+
 /** One client's requests hold up everybody else's for so long at most; then the others have a turn. */
 const turnMs = 10;
+
+/** So much of a turn's replies leaves ahead of the rest: the client works on it while we go on. */
+const earlyReplyBytes = 8 * 1024;
 
 export interface SessionConnectionOptions {
   readonly socket: Duplex;
@@ -74,7 +83,7 @@ export class SessionConnection implements SessionOutput {
   #lastHeardAt: number;
   #lastRequestAt: number;
   #isPinged = false;
-  #isFlushing = false;
+  #isFlushDue = false;
   #isReading = true;
   #isResumeDue = false;
   #stalledSince: number | undefined;
@@ -110,7 +119,7 @@ export class SessionConnection implements SessionOutput {
     this.#drainWaiters.push(goOn);
   }
 
-  /** All replies of one turn leave in one write. */
+  /** Replies of one turn leave together, at its end. */
   reply(reply: Reply, channel: number, id: number): void {
     if (this.#isClosed) return;
     try {
@@ -119,9 +128,9 @@ export class SessionConnection implements SessionOutput {
       // Nothing was appended; what does not fit a frame is answered with the reason, which does.
       encodeReply(this.#writer, errorReply(error), channel, id);
     }
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    process.nextTick(() => this.#flush());
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    process.nextTick(this.#flush);
   }
 
   /** Looks after the clock; the daemon calls it about once a second. */
@@ -168,8 +177,9 @@ export class SessionConnection implements SessionOutput {
     this.#pull();
   }
 
-  /** Works off the frames that are here, until there are none or it is time to wait. */
+  /** Works off the frames that are here, until there are none or it is time to wait; then it writes. */
   #pull(): void {
+    this.#isFlushDue = true;
     try {
       const turnEndsAt = performance.now() + turnMs;
       while (!this.#mustWait() && performance.now() < turnEndsAt) {
@@ -178,6 +188,7 @@ export class SessionConnection implements SessionOutput {
         const frame = this.#reader.next();
         if (frame === undefined) return this.#flush();
         this.#handle(frame);
+        this.#writeEarly();
       }
     } catch (error) {
       return this.#endWith(error, 'protocol violation');
@@ -222,16 +233,38 @@ export class SessionConnection implements SessionOutput {
     if (this.#isReading) this.#options.socket.resume();
   }
 
-  #flush(): void {
-    this.#isFlushing = false;
+  /** Not while an earlier write is under way: the socket would only keep it until that is done. */
+  #writeEarly(): void {
+    if (this.#writer.pendingBytes < earlyReplyBytes) return;
+    if (this.#options.socket.writableLength === 0) this.#write();
+  }
+
+  readonly #flush = (): void => {
+    this.#isFlushDue = false;
+    this.#write();
+    if (!this.#isReading) this.#resumeSoon();
+  };
+
+  #write(): void {
     const pieces = this.#writer.take();
     const { socket } = this.#options;
     if (pieces.length > 0 && socket.writable) {
       if (pieces.length > 1) socket.cork();
-      for (const piece of pieces) socket.write(piece);
+      for (const piece of pieces) this.#writePiece(piece);
       if (pieces.length > 1) socket.uncork();
     }
-    if (!this.#isReading) this.#resumeSoon();
+  }
+
+  /**
+   * What a socket has written is nobody's any more, so that frames of records are made in the same buffers again.
+   * Another stream may have handed the bytes on as they are.
+   */
+  #writePiece(piece: Buffer): void {
+    const { socket } = this.#options;
+    const isOverWhenWritten =
+      piece.length >= FRAME_OF_RECORDS_BYTES_MIN && socket instanceof Socket;
+    if (!isOverWhenWritten) socket.write(piece);
+    else socket.write(piece, (error) => error == null && giveFrameBuffer(piece));
   }
 
   /** Once a turn, however many ask for it. */

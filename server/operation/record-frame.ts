@@ -3,6 +3,9 @@
 
 import { streamFrameBytes } from '../../shared/base/limits.js';
 import type { DataReply } from '../../shared/protocol/message.js';
+import { DATA_ROOM_BYTES } from '../../shared/protocol/stream.js';
+import { RoomCopier } from '../storage/room.js';
+import { takeFrameBuffer } from './frame-buffers.js';
 
 /** A frame being filled. */
 export interface RecordFrame {
@@ -26,32 +29,36 @@ const LENGTH_BYTES = 4;
 class FixedFrame implements RecordFrame {
   readonly #size: number;
   readonly #bytes: Buffer;
+  readonly #copier = new RoomCopier();
+  #used = DATA_ROOM_BYTES;
   count = 0;
 
   constructor(size: number) {
     this.#size = size;
-    this.#bytes = Buffer.allocUnsafe(Math.max(1, Math.floor(streamFrameBytes / size)) * size);
+    const isOrdinary = size <= streamFrameBytes;
+    this.#bytes = isOrdinary ? takeFrameBuffer() : Buffer.allocUnsafe(DATA_ROOM_BYTES + size);
   }
 
   add(bytes: Buffer, start: number, end: number): boolean {
-    const at = this.count * this.#size;
-    if (at === this.#bytes.length) return false;
-    bytes.copy(this.#bytes, at, start, end);
+    const at = this.#used;
+    if (at + this.#size > this.#bytes.length) return false;
+    this.#copier.copy(bytes, start, end, this.#bytes, at);
+    this.#used = at + this.#size;
     this.count++;
     return true;
   }
 
   reply(): DataReply {
-    const records = this.#bytes.subarray(0, this.count * this.#size);
-    return { verb: 'data', recordLength: this.#size, records };
+    return replyOf(this.#bytes.subarray(0, this.#used), this.#size);
   }
 }
 
 /** Each record behind its length, 4 bytes big-endian; or behind nothing. */
 class VariableFrame implements RecordFrame {
   readonly #headBytes: 0 | typeof LENGTH_BYTES;
-  #bytes = Buffer.allocUnsafe(streamFrameBytes);
-  #used = 0;
+  readonly #copier = new RoomCopier();
+  #bytes = takeFrameBuffer();
+  #used = DATA_ROOM_BYTES;
   count = 0;
 
   constructor(headBytes: 0 | typeof LENGTH_BYTES) {
@@ -64,13 +71,20 @@ class VariableFrame implements RecordFrame {
     if (needed > this.#bytes.length && this.count > 0) return false;
     if (needed > this.#bytes.length) this.#bytes = Buffer.allocUnsafe(needed);
     if (this.#headBytes > 0) this.#bytes.writeUInt32BE(end - start, this.#used);
-    bytes.copy(this.#bytes, at, start, end);
+    this.#copier.copy(bytes, start, end, this.#bytes, at);
     this.#used = needed;
     this.count++;
     return true;
   }
 
   reply(): DataReply {
-    return { verb: 'data', recordLength: 0, records: this.#bytes.subarray(0, this.#used) };
+    return replyOf(this.#bytes.subarray(0, this.#used), 0);
   }
 }
+
+const replyOf = (roomy: Buffer, recordLength: number): DataReply => ({
+  verb: 'data',
+  recordLength,
+  records: roomy.subarray(DATA_ROOM_BYTES),
+  roomy,
+});

@@ -17,6 +17,8 @@ export const frameBeforeLoginBytesMax = 4 * 1024;
 export const frameBytesMax = 2 * 1024 * 1024;
 /** Target size of one data frame of a stream: measured as the best for TLS (16 KiB records inside). */
 export const streamFrameBytes = 64 * 1024;
+/** Buffers of such frames that a server keeps for the next ones. */
+export const frameBuffersKeptMax = 64;
 /** Bytes a stream may have on the way before its reader grants more. */
 export const streamCreditBytes = 1024 * 1024;
 export const streamCreditBytesMax = 8 * 1024 * 1024;

@@ -14,6 +14,7 @@ import { frameBytesMax } from '../base/limits.js';
 import {
   CHANNEL_NUMBER_MAX,
   FRAME_HEADER_BYTES,
+  FRAME_LENGTH_BYTES,
   FRAME_LENGTH_MIN,
   REQUEST_ID_MAX,
 } from './frame.js';
@@ -59,18 +60,32 @@ export class FrameWriter {
   begin(verb: number, bodyBytes: number): void {
     this.#assertWhole();
     const length = FRAME_LENGTH_MIN + bodyBytes;
-    if (length > frameBytesMax) {
-      throw new RsyndError(
-        'ERR_INVARG',
-        `a message of ${length} bytes does not fit a frame of ${frameBytesMax}; send less at once`,
-      );
-    }
-    this.#room(FRAME_HEADER_BYTES + (bodyBytes < ATTACH_BYTES_MIN ? bodyBytes : 0));
+    assertFits(length);
+    const needed = FRAME_HEADER_BYTES + (bodyBytes < ATTACH_BYTES_MIN ? bodyBytes : 0);
+    this.#room(this.pendingBytes > 0 ? needed : Math.max(needed, this.#expectedBytes));
     this.u32(length);
     this.u16(verb << 8);
     this.u16(this.#channel);
     this.u32(this.#request);
     this.#frameEnd = this.pendingBytes + bodyBytes;
+  }
+
+  /**
+   * A whole frame: `frame` has its body behind room for the header, which is written there. Throws as `begin`
+   * does. Kept as it is: the caller must not change it any more.
+   */
+  enclose(verb: number, frame: Buffer): void {
+    this.#assertWhole();
+    const length = frame.length - FRAME_LENGTH_BYTES;
+    assertFits(length);
+    frame.writeUInt32BE(length, 0);
+    frame.writeUInt16BE(verb << 8, 4);
+    frame.writeUInt16BE(this.#channel, 6);
+    frame.writeUInt32BE(this.#request, 8);
+    this.#seal();
+    this.#pieces.push(frame);
+    this.#pieceBytes += frame.length;
+    this.#frameEnd = this.pendingBytes;
   }
 
   u8(value: number): void {
@@ -141,6 +156,11 @@ export class FrameWriter {
     this.#turnBytes = 0;
   }
 
+  /** As much as the turn before needed: a turn whose bytes lie in one slab leaves in one piece. */
+  get #expectedBytes(): number {
+    return Math.min(SLAB_BYTES_MAX, this.#turnBytes);
+  }
+
   /** Makes what the slab holds of this turn a piece. */
   #seal(): void {
     if (this.#used === this.#start) return;
@@ -167,6 +187,12 @@ export class FrameWriter {
       );
     }
   }
+}
+
+function assertFits(length: number): void {
+  if (length <= frameBytesMax) return;
+  const why = `a message of ${length} bytes does not fit a frame of ${frameBytesMax}; send less at once`;
+  throw new RsyndError('ERR_INVARG', why);
 }
 
 const isUnsigned = (value: number, max: number): boolean =>

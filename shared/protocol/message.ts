@@ -242,6 +242,11 @@ export interface DataReply {
   /** Length of every record in `records`; 0 when each is preceded by its length, 4 bytes big-endian. */
   readonly recordLength: number;
   readonly records: Uint8Array;
+  /**
+   * The same records behind `DATA_ROOM_BYTES` that are free, where the maker left them: the frame is then made
+   * in place and leaves in one write. Not on the wire.
+   */
+  readonly roomy?: Buffer;
 }
 /** The scan is complete. */
 export interface EndReply {

@@ -10,6 +10,7 @@
 //
 // Numbers are big-endian; `*` is everything up to the end of the body.
 
+import { FRAME_HEADER_BYTES } from './frame.js';
 import type { CancelRequest, CreditRequest, DataReply, EndReply, ScanRequest } from './message.js';
 import { emptyCodec, type MessageCodec } from './message-codec.js';
 import { checkKeyNumber } from './read-target.js';
@@ -20,6 +21,11 @@ import { DIRECTION, numberOfWord } from './wire-word.js';
 
 /** Where a key number stands: the order of the data. No key has it, keys end at 254. */
 const STORED_ORDER = 255;
+
+/** What stands before the records in the frame of a data reply. */
+export const DATA_ROOM_BYTES = FRAME_HEADER_BYTES + 4;
+/** Smaller frames are copied: several of them then leave as one piece. */
+const IN_PLACE_BYTES_MIN = 16 * 1024;
 
 export const scanRequest: MessageCodec<ScanRequest> = {
   encode(writer, { order, direction, credit }) {
@@ -51,8 +57,13 @@ export const creditRequest: MessageCodec<CreditRequest> = {
 export const cancelRequest = emptyCodec<CancelRequest>(REQUEST_VERBS.cancel, { verb: 'cancel' });
 
 export const dataReply: MessageCodec<DataReply> = {
-  encode(writer, { recordLength, records }) {
+  encode(writer, { recordLength, records, roomy }) {
     checkU32('recordLength', recordLength);
+    if (roomy !== undefined && roomy.length >= IN_PLACE_BYTES_MIN) {
+      roomy.writeUInt32BE(recordLength, FRAME_HEADER_BYTES);
+      writer.enclose(REPLY_VERBS.data, roomy);
+      return;
+    }
     writer.begin(REPLY_VERBS.data, 4 + records.length);
     writer.u32(recordLength);
     writer.attach(records);

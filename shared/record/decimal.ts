@@ -25,20 +25,39 @@ const DECIMAL_TEXT = /^([+-]?)(\d*)(?:\.(\d*))?$/;
 export function zonedToNumber(bytes: Uint8Array, start: number, length: number): number {
   const last = start + length - 1;
   let value = 0;
-  for (let at = start; at < last; at++) value = value * 10 + zonedDigit(bytes[at]);
+  let at = start;
+  // Mostly nothing but digits; what else can stand there is looked at behind them.
+  for (; at <= last; at++) {
+    const digit = (bytes[at] ?? 0) - DIGIT_ZERO;
+    if (digit < 0 || digit > 9) break;
+    value = value * 10 + digit;
+  }
+  if (at > last) return value;
+  for (; at < last; at++) value = value * 10 + zonedDigit(bytes[at]);
   const negative = isNegativeDigit(bytes[last]);
   value = value * 10 + zonedDigit(negative ? (bytes[last] ?? 0) ^ SIGN_BIT : bytes[last]);
   return negative && value !== 0 ? -value : value;
 }
 
-/** Zoned digits as decimal text with `precision` places, '-0.07'; undefined when they hold none. */
+/**
+ * Zoned digits as decimal text with `precision` places, '-0.07'; undefined when they hold none. `text`: all of
+ * `bytes` as latin1, when the caller has it: what is plain digits is cut out of it.
+ */
 export function zonedToText(
   bytes: Uint8Array,
   start: number,
   length: number,
   precision: number,
+  text?: string,
 ): string | undefined {
   const last = start + length - 1;
+  const point = start + length - precision;
+  if (text !== undefined && point > start && hasDigitsOnly(bytes, start, length)) {
+    let first = start;
+    while (first < point - 1 && bytes[first] === DIGIT_ZERO) first++;
+    const whole = text.substring(first, point);
+    return precision === 0 ? whole : `${whole}.${text.substring(point, last + 1)}`;
+  }
   const negative = isNegativeDigit(bytes[last]);
   let digits = '';
   for (let at = start; at <= last; at++) {
@@ -113,6 +132,15 @@ export function addExact(left: string, right: string): string {
   const sum = unscaled(a, scale) + unscaled(b, scale);
   const negative = sum < 0n;
   return formatDecimal({ negative, digits: (negative ? -sum : sum).toString(), scale });
+}
+
+/** True when all of `bytes[start, start + length)` are '0' to '9'. */
+export function hasDigitsOnly(bytes: Uint8Array, start: number, length: number): boolean {
+  for (let at = start; at < start + length; at++) {
+    const digit = (bytes[at] ?? 0) - DIGIT_ZERO;
+    if (digit < 0 || digit > 9) return false;
+  }
+  return true;
 }
 
 const isNegativeDigit = (byte: number | undefined): boolean =>

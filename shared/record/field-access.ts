@@ -10,7 +10,8 @@ export interface FieldAccess {
   readonly field: FieldSpec;
   /** First byte behind the field. */
   readonly end: number;
-  read(record: Buffer): unknown;
+  /** `text`: the whole record as latin1, if the caller has it; see ScalarCodec. */
+  read(record: Buffer, text?: string): unknown;
   write(value: unknown, target: Buffer): void;
   fill(target: Buffer): void;
 }
@@ -29,7 +30,7 @@ export function accessField(field: FieldSpec): FieldAccess {
       field,
       end,
       fill,
-      read: (record) => readElement(field, scalar, record, field.offset),
+      read: (record, text) => readElement(field, scalar, record, field.offset, text),
       write: (value, target) => scalar.write(value, target, field.offset),
     };
   }
@@ -45,8 +46,14 @@ export function accessField(field: FieldSpec): FieldAccess {
   };
 }
 
-function readElement(field: FieldSpec, scalar: ScalarCodec, record: Buffer, at: number): unknown {
-  if (at + field.length <= record.length) return scalar.read(record, at);
+function readElement(
+  field: FieldSpec,
+  scalar: ScalarCodec,
+  record: Buffer,
+  at: number,
+  text?: string,
+): unknown {
+  if (at + field.length <= record.length) return scalar.read(record, at, text);
   if (at >= record.length) return scalar.empty;
   if (field.type === 'alpha') {
     return record.toString('latin1', at, trimmedEnd(record, at, record.length));

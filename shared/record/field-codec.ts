@@ -47,11 +47,15 @@ export function compileRecordCodec(spec: FileSpec): RecordCodec {
   for (const codec of codecs) if (codec.field.overlay !== true) codec.fill(template);
   const keyCodecs = spec.keys.map((key) => compileKeyCodec(key, byName, spec.record.size));
   const bytesMin = spec.record.format === 'variable' ? keyReach(spec) : spec.record.size;
+  const isText = isMostlyText(spec);
+  // A copy of an object that has all the names is made faster than one that learns them one by one.
+  const blank = Object.fromEntries(codecs.map(({ field }) => [field.name, undefined]));
 
   return {
     decode(record) {
-      const values: { [field: string]: unknown } = {};
-      for (const codec of codecs) values[codec.field.name] = codec.read(record);
+      const values: { [field: string]: unknown } = { ...blank };
+      const text = isText ? record.toString('latin1') : undefined;
+      for (const { field, read } of codecs) values[field.name] = read(record, text);
       return values;
     },
     encode(values) {
@@ -76,6 +80,19 @@ export function compileRecordCodec(spec: FileSpec): RecordCodec {
       );
     },
   };
+}
+
+/** Records up to so long are made text at once: a field cut out of it may keep all of it in memory. */
+const TEXT_BYTES_MAX = 1024;
+
+/** True when it pays to make the whole record text first and to cut fields out of that. */
+function isMostlyText({ fields, record }: FileSpec): boolean {
+  const texts = fields.filter(
+    ({ type, length }) =>
+      type === 'alpha' || type === 'date' || type === 'time' || (type === 'decimal' && length > 1),
+  );
+  const bytes = texts.reduce((sum, { length }) => sum + length, 0);
+  return texts.length > 1 && record.size <= TEXT_BYTES_MAX && 2 * bytes >= record.size;
 }
 
 /** A record shorter than this misses a key that must be there. */

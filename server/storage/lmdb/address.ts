@@ -8,7 +8,8 @@ const SLOTS = 256;
 
 export const makeAddress = (block: number, slot: number): number => block * SLOTS + slot;
 export const addressBlock = (address: number): number => Math.floor(address / SLOTS);
-export const addressSlot = (address: number): number => address % SLOTS;
+// Not `%`: of numbers above 2^31 that is a call.
+export const addressSlot = (address: number): number => address - addressBlock(address) * SLOTS;
 export const rfaToAddress = (rfa: Rfa): number => rfa.readUIntBE(0, ADDRESS_BYTES);
 export const addressToRfa = (address: number): Rfa =>
   makeRfa(addressBlock(address), addressSlot(address));

@@ -29,7 +29,7 @@ import { checkEdge, checkSameLayout, isClosed } from '../storage-error.js';
 import { addressToRfa, rfaToAddress } from './address.js';
 import { CommitQueue, type FreeBytes, isFull } from './commit-queue.js';
 import { encodeDefinition } from './definition-entry.js';
-import { placeRange } from './environment.js';
+import { placeRange, type ReadOptions } from './environment.js';
 import { damaged, isLmdbError, readError } from './lmdb-error.js';
 import { definitionKey, type Store } from './open-store.js';
 import { rebuildStore } from './rebuild.js';
@@ -105,18 +105,21 @@ export class LmdbFile implements StoredFile {
   }
 
   find(key: number, value: Uint8Array): LocatedRecord | undefined {
-    return this.#read((store) => {
-      if (store.indexLayout(key).dups !== 'none') return findFirst(store, key, value);
-      if (value.length === 0) return undefined;
-      const address = store.index(key).get(value);
-      return address === undefined ? undefined : locate(store, key, copyBytes(value), address);
+    if (this.#opened().indexLayout(key).dups !== 'none') {
+      return this.#read((store) => findFirst(store, key, value));
+    }
+    if (value.length === 0) return undefined;
+    return this.#readPoint((store, options) => {
+      const address = store.index(key).get(value, options);
+      if (address === undefined) return undefined;
+      return locate(store, key, copyBytes(value), address, options);
     });
   }
 
   fetch(rfa: Rfa): StoredRecord | 'deleted' | 'invalid' {
-    return this.#read((store) => {
+    return this.#readPoint((store, options) => {
       const address = rfaToAddress(rfa);
-      const found = readRecord(store, address);
+      const found = readRecord(store, address, options);
       if (typeof found === 'string') return found;
       return { rfa: addressToRfa(address), record: found.record, crc: found.crc };
     });
@@ -252,8 +255,18 @@ export class LmdbFile implements StoredFile {
   #read<T>(step: (store: Store) => T): T {
     const store = this.#opened();
     store.environment.refresh();
+    return this.#attempt(store, () => step(store));
+  }
+
+  /** For reads of one record by key or address: every read of the step takes `options`. */
+  #readPoint<T>(step: (store: Store, options: ReadOptions) => T): T {
+    const store = this.#opened();
+    return this.#attempt(store, () => step(store, store.environment.pointRead()));
+  }
+
+  #attempt<T>(store: Store, step: () => T): T {
     try {
-      return step(store);
+      return step();
     } catch (error) {
       if (isLmdbError(error)) store.environment.renew();
       throw readError(store.layout, error);
@@ -274,6 +287,15 @@ export function fileIdentity(path: string): string {
 
 function locate(store: Store, key: number, place: Buffer, address: number): LocatedRecord {
   const found = readRecord(store, address);
+
+function locate(
+  store: Store,
+  key: number,
+  place: Buffer,
+  address: number,
+  options?: ReadOptions,
+): LocatedRecord {
+  const found = readRecord(store, address, options);
   if (typeof found === 'string') throw danglingEntry(store, key, address);
   return { rfa: addressToRfa(address), record: found.record, crc: found.crc, place };
 }

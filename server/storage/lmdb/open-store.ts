@@ -3,6 +3,7 @@
 
 import { RsyndError } from '../../../shared/base/error.js';
 import type { FileSpec } from '../../../shared/record/file-spec.js';
+import { makeRoom } from '../room.js';
 import { type Counters, decodeCounters } from './counters.js';
 import { type Definition, decodeDefinition } from './definition-entry.js';
 import {
@@ -17,6 +18,9 @@ import { damaged, readError } from './lmdb-error.js';
 import { PageFile } from './page-file.js';
 import { inspectTrees, type SalvageView, type TreeInspection } from './salvage-view.js';
 import { ScanProof } from './scan-proof.js';
+
+/** Rooms kept for the next scan. */
+const ROOMS_KEPT_MAX = 4;
 
 export type IndexTable = Table<Uint8Array, number>;
 
@@ -35,6 +39,7 @@ export class Store {
   readonly free: Table<number, Buffer>;
   readonly #indexes: readonly (IndexTable | undefined)[];
   readonly #countersKey = countersKey();
+  readonly #rooms: Buffer[] = [];
   spec: FileSpec;
   /** Set when trees of the file were found damaged; then it takes no writes. */
   #salvage: SalvageView | undefined;
@@ -99,6 +104,15 @@ export class Store {
       return this.blocks.getRange({ start, end: undefined, reverse, ...options });
     }
     return this.#salvagedFrom(start, reverse);
+  }
+
+  /** Room for a block, nobody else's until it is given back: a scan may be begun within another. */
+  takeRoom(): Buffer {
+    return this.#rooms.pop() ?? makeRoom(this.layout.blockBytes);
+  }
+
+  giveRoom(room: Buffer): void {
+    if (this.#rooms.length < ROOMS_KEPT_MAX) this.#rooms.push(room);
   }
 
   indexLayout(key: number): IndexLayout {

@@ -42,7 +42,8 @@ export function readRecord(
   options?: ReadOptions,
 ): FoundRecord | 'deleted' | 'invalid' {
   const block = readBlock(store, addressBlock(address), options);
-  if (block === undefined) return wasUsed(store, addressBlock(address)) ? 'deleted' : 'invalid';
+  if (block === undefined)
+    return wasUsed(store, addressBlock(address), options) ? 'deleted' : 'invalid';
   const slot = addressSlot(address);
   if (slot >= slotCount(block)) return 'invalid';
   if (slotStart(block, slot) === 0) return 'deleted';
@@ -113,7 +114,7 @@ function copyOf(block: Buffer, start: number, end: number): Buffer {
   return copy;
 }
 
-function wasUsed(store: Store, block: number): boolean {
-  const counters = store.counters();
+function wasUsed(store: Store, block: number, options?: ReadOptions): boolean {
+  const counters = store.counters(options);
   return counters !== undefined && block > 0 && block < counters.nextBlock;
 }

@@ -52,8 +52,9 @@ export class Walk {
   #isIntact: boolean | undefined;
   /** The same, or that it did when this version of it was last looked at. */
   #isProven: boolean | undefined;
-  /** Records shown of the block at hand. */
+  /** Records of the block at hand that were to be shown; of the block before it there were many. */
   #shown = 0;
+  #wasClustered = false;
   #left: number;
 
   constructor(store: Store, bounds: ScanBounds) {
@@ -62,7 +63,7 @@ export class Walk {
     this.#filter = bounds.filter;
     this.#left = bounds.recordsMax;
     this.snapshot = store.environment.snapshot();
-    this.#copy = Buffer.allocUnsafeSlow(store.layout.blockBytes);
+    this.#copy = store.takeRoom();
     this.#block = this.#copy;
   }
 
@@ -70,6 +71,7 @@ export class Walk {
   finish(cursor: ScanCursor): void {
     cursor.looked = (cursor.looked ?? 0) + this.#bounds.recordsMax - this.#left;
     this.snapshot.done();
+    this.#store.giveRoom(this.#copy);
   }
 
   /** Counts one record as looked at; false when enough were. */
@@ -93,6 +95,7 @@ export class Walk {
     this.#blockNumber = number;
     this.#isIntact = undefined;
     this.#isProven = undefined;
+    this.#wasClustered = this.#shown > CHECKED_SINGLY;
     this.#shown = 0;
     return true;
   }
@@ -221,10 +224,12 @@ export class Walk {
 
   /**
    * Whether the next record to be shown is vouched for by its block. One or two records are checked
-   * faster by themselves, the many of a clustered block by that of the block.
+   * faster by themselves, the many of a clustered block by that of the block: at once, when the block
+   * before it was one of these.
    */
   #isTrusted(): boolean {
-    return this.#isIntact === true || (this.#shown++ >= CHECKED_SINGLY && this.#checkBlock());
+    const isOneOfMany = ++this.#shown > CHECKED_SINGLY || this.#wasClustered;
+    return this.#isIntact === true || (isOneOfMany && this.#checkBlock());
   }
 
   #checkBlock(): boolean {

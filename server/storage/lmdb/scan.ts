@@ -5,8 +5,8 @@
 import type { ScanCursor } from '../engine.js';
 import { rangeBetween } from '../place.js';
 import { addressBlock, addressSlot, addressToRfa, makeAddress, rfaToAddress } from './address.js';
-import { placeRange } from './environment.js';
 import { BLOCK_NUMBER_MAX, FIRST_BLOCK, SLOTS_MAX, TABLE_BLOCKS } from './format.js';
+import { IndexWalk } from './index-walk.js';
 import { damaged, isLmdbError } from './lmdb-error.js';
 import type { Store } from './open-store.js';
 import { danglingEntry } from './record-reader.js';
@@ -21,29 +21,41 @@ export function scanIndex(
 ): 'more' | 'end' {
   const range = rangeBetween(cursor.from, cursor.until, cursor.direction);
   if (range === undefined) return 'end';
-  const side = cursor.direction === 'forward' ? 'after' : 'before';
   const index = store.index(key);
   const walk = new Walk(store, bounds);
-  let passed: Buffer | Uint8Array | undefined;
   try {
-    const part = { ...placeRange(range, cursor.direction), ...walk.snapshot.options };
-    for (const { key: place, value: address } of index.getRange(part)) {
+    const entries = new IndexWalk(index, range, cursor.direction, walk.snapshot.options);
+    return showEntries(store, key, cursor, { walk, entries });
+  } finally {
+    walk.finish(cursor);
+  }
+}
+
+function showEntries(
+  store: Store,
+  key: number,
+  cursor: ScanCursor,
+  { walk, entries }: { walk: Walk; entries: IndexWalk },
+): 'more' | 'end' {
+  let passed: 'at hand' | 'before' = 'before';
+  try {
+    for (;;) {
+      passed = 'before';
+      const address = entries.next();
+      if (address === undefined) return 'end';
       if (!walk.takeOne()) return 'more';
-      const before = passed;
-      passed = place;
-      const slot = addressSlot(address);
-      if (!walk.fetch(addressBlock(address)) || !walk.isUsed(slot)) {
-        throw danglingEntry(store, key, address);
-      }
+      passed = 'at hand';
+      const block = addressBlock(address);
+      const slot = address - makeAddress(block, 0);
+      if (!walk.fetch(block) || !walk.isUsed(slot)) throw danglingEntry(store, key, address);
       if (walk.show(slot)) continue;
-      passed = before;
+      passed = 'before';
       walk.giveBack();
       return 'more';
     }
-    return 'end';
   } finally {
-    if (passed !== undefined) cursor.from = { prefix: passed, side };
-    walk.finish(cursor);
+    entries.end();
+    cursor.from = entries.edgeBehind(passed) ?? cursor.from;
   }
 }
 

@@ -162,6 +162,60 @@ t.test('records come as the channel has them: objects or bytes', async (t) => {
   t.strictSame(await (await raw(t, fake)).select().toArray(), records);
 });
 
+t.test('batches are the records of a frame as a list, in the order they came', async (t) => {
+  const three = [bytesOf(1, 'CA', 100), bytesOf(2, 'CA', 200), bytesOf(3, 'OR', 300)] as const;
+  const frames = [dataOf(three[0], three[1]), dataOf(three[2]), selected(3)];
+  const fake = await serve(t, frames, frames);
+  const numbers: number[][] = [];
+  const query = (await typed(t, fake)).select();
+  for await (const records of query.batches()) numbers.push(records.map(({ number }) => number));
+  t.strictSame(numbers, [[1, 2], [3]]);
+  t.equal(query.stats.returned, 3);
+  const bytes: Buffer[][] = [];
+  for await (const records of (await raw(t, fake)).select().batches()) bytes.push(records);
+  t.strictSame(bytes, [[three[0], three[1]], [three[2]]]);
+});
+
+t.test('a batch has what comes before a record that cannot be decoded', async (t) => {
+  const bad = Buffer.from(bytesOf(2, 'CA', 200));
+  bad.write('none');
+  const fake = await serve(t, [dataOf(bytesOf(1, 'CA', 100), bad, bytesOf(3, 'OR', 300))]);
+  const seen: Order[] = [];
+  const all = async (): Promise<void> => {
+    for await (const records of (await typed(t, fake)).select().batches()) seen.push(...records);
+  };
+  await t.rejects(all(), { code: 'ERR_BADDATA', message: /record number 2/ });
+  t.strictSame(
+    seen.map(({ number }) => number),
+    [1],
+  );
+});
+
+t.test('groups and pairs come in batches too, and before an error what there is', async (t) => {
+  const rows = Array.from({ length: 300 }, (_, index) => ['CA', index] as const);
+  const bad = { code: 'ERR_DAMAGED', message: 'a block is bad', retryable: false } as const;
+  const fake = await serve(t, [
+    { verb: 'rows', rows },
+    { verb: 'error', ...bad },
+  ]);
+  const sizes: number[] = [];
+  const all = async (): Promise<void> => {
+    const query = (await typed(t, fake)).select().groupBy(['state'], { n: ['count'] });
+    for await (const groups of query.batches()) sizes.push(groups.length);
+  };
+  await t.rejects(all(), { code: 'ERR_DAMAGED' });
+  t.strictSame(sizes, [256, 44]);
+});
+
+t.test('leaving a loop over batches cancels the work on the server', async (t) => {
+  const fake = await serve(t, [dataOf(bytesOf(1, 'CA', 100))]);
+  for await (const records of (await typed(t, fake)).select().batches()) {
+    t.equal(records.length, 1);
+    break;
+  }
+  await fake.seen('cancel');
+});
+
 t.test('sparse gives objects of just these fields, or records with blanks between', async (t) => {
   const answer = [dataOf(Buffer.from('010050CA'), Buffer.from('000005OR')), selected(2)];
   const fake = await serve(t, answer, answer);

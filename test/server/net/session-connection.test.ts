@@ -22,6 +22,8 @@ class Client {
   /** False: what the server writes stays queued, as with a peer that takes nothing. */
   isTaking = true;
   readonly replies: Reply[] = [];
+  /** Replies in each write of the server. */
+  readonly writes: number[] = [];
   readonly connection: SessionConnection;
   readonly #reader = new FrameReader({ direction: 'reply', frameBytesMax: 1 << 20 });
   readonly #socket: Duplex;
@@ -59,6 +61,14 @@ class Client {
     });
   }
 
+  /** So many pings, all in one turn. */
+  async sendPings(count: number): Promise<void> {
+    const writer = new FrameWriter();
+    for (let id = 1; id <= count; id++) encodeRequest(writer, { verb: 'ping' }, 0, id);
+    this.#socket.push(Buffer.concat(writer.take()));
+    await settled();
+  }
+
   async send(...requests: Request[]): Promise<void> {
     for (const request of requests) {
       const writer = new FrameWriter();
@@ -85,10 +95,12 @@ class Client {
   }
 
   #take(chunk: Buffer, done: () => void): void {
+    const before = this.replies.length;
     this.#reader.push(chunk);
     for (let frame = this.#reader.next(); frame; frame = this.#reader.next()) {
       this.replies.push(decodeReply(frame.verb, frame.body));
     }
+    this.writes.push(this.replies.length - before);
     done();
   }
 }
@@ -124,6 +136,24 @@ t.test('a silent client is pinged, and given up when it stays silent', async (t)
   t.equal(client.reason, undefined, 'an answer keeps it');
   await client.pass(heartbeatMs + 3000);
   t.match(client.reason, /not heard of/, 'silence ends it');
+});
+
+t.test('the replies of one turn leave in one write', async (t) => {
+  const client = await start(t);
+  client.writes.length = 0;
+  await client.sendPings(100);
+  t.strictSame(client.writes, [100]);
+});
+
+t.test('of a long turn the first replies leave ahead of the others, each once', async (t) => {
+  const client = await start(t);
+  client.writes.length = 0;
+  client.replies.length = 0;
+  const count = 2000;
+  await client.sendPings(count);
+  t.ok(client.writes.length > 1, 'more than one write');
+  t.equal(client.replies.length, count);
+  t.ok(client.replies.every(({ verb }) => verb === 'pong'));
 });
 
 t.test('a client that takes nothing is given up at the write deadline', async (t) => {

@@ -10,6 +10,7 @@ import {
 } from '../../../shared/protocol/frame.js';
 import { FrameReader } from '../../../shared/protocol/frame-reader.js';
 import { FrameWriter } from '../../../shared/protocol/frame-writer.js';
+import { DATA_ROOM_BYTES } from '../../../shared/protocol/stream.js';
 import { PREAMBLE } from '../../../shared/protocol/version.js';
 import { readExamples } from '../../fixture/protocol/examples.js';
 
@@ -217,6 +218,34 @@ t.test('large bodies of replies are attached, small ones and requests are copied
   t.equal(isCopied(16 * 1024, 'reply'), false);
   t.equal(isCopied(64 * 1024, 'request'), true);
 });
+
+t.test(
+  'records that have room before them become a frame in place, the same as others',
+  async (t) => {
+    const writer = new FrameWriter();
+    const both = [100, 20_000].flatMap((bytes) => {
+      const roomy = Buffer.alloc(DATA_ROOM_BYTES + bytes, 'a');
+      const records = roomy.subarray(DATA_ROOM_BYTES);
+      return [{ records }, { records, roomy }].map((each) => {
+        encodeReply(writer, { verb: 'data', recordLength: 10, ...each }, 3, 70_000);
+        const pieces = writer.take();
+        return { isInPlace: pieces.some((piece) => piece === roomy), bytes: Buffer.concat(pieces) };
+      });
+    });
+    t.strictSame(
+      both.map(({ isInPlace }) => isInPlace),
+      [false, false, false, true],
+    );
+    t.strictSame(both[0]?.bytes, both[1]?.bytes);
+    t.strictSame(both[2]?.bytes, both[3]?.bytes);
+    const roomy = Buffer.alloc(frameBytesMax + 5);
+    const records = roomy.subarray(DATA_ROOM_BYTES);
+    t.throws(() => encodeReply(writer, { verb: 'data', recordLength: 1, records, roomy }, 1, 1), {
+      code: 'ERR_INVARG',
+    });
+    t.strictSame(writer.take(), []);
+  },
+);
 
 t.test('an idle writer holds little, also after a busy turn', async (t) => {
   const writer = new FrameWriter();

@@ -1,11 +1,11 @@
 // The limit to compare with: a TLS server that does nothing. It echoes 200-byte messages, streams zeros
 // when asked to, or appends each message to a file and syncs it before it answers.
-// Run by figures.ts: node dist/test/bench/limit-server.js CERTIFICATE FILE
+// Started by limit.ts: node dist/test/bench/servers/limit-server.js CERTIFICATE FILE
 
 import { fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
-import { policyFor } from '../../shared/tls/policy.js';
+import { policyFor } from '../../../shared/tls/policy.js';
 
 const MESSAGE_BYTES = 200;
 const CHUNK = Buffer.alloc(64 * 1024);

@@ -11,14 +11,18 @@ import {
   readFileSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
-import type { Teardown } from '../fixture/daemon.js';
+import type { CertificateFiles } from '../../fixture/certificate.js';
+import type { Teardown } from '../../fixture/daemon.js';
+import { freePort } from './free-port.js';
 
-export interface Postgres {
+export interface RunningPostgres {
   readonly version: string;
   readonly pid: number;
+  readonly port: number;
+  /** What it says of it itself. */
+  readonly durability: string;
   /** A connection over TLS that trusts only our certificate. */
   connect(): Promise<pg.Client>;
 }
@@ -29,8 +33,8 @@ const VERSIONS = '/usr/lib/postgresql';
 export async function startPostgres(
   t: Teardown,
   directory: string,
-  { bundle, ca }: { readonly bundle: string; readonly ca: string },
-): Promise<Postgres | undefined> {
+  { bundle, ca }: CertificateFiles,
+): Promise<RunningPostgres | undefined> {
   const bin = programs();
   if (bin === undefined) return undefined;
   const owner = ownerOfServer();
@@ -66,9 +70,18 @@ export async function startPostgres(
     return client;
   };
   const first = await untilReady(connect);
-  const { rows } = await first.query<{ server_version: string }>('show server_version');
+  const ask = async (setting: string): Promise<string> => {
+    const { rows } = await first.query<{ value: string }>('select current_setting($1) as value', [
+      setting,
+    ]);
+    return rows[0]?.value ?? '';
+  };
+  const [version = ''] = (await ask('server_version')).split(' ');
+  const durable = ['fsync', 'synchronous_commit', 'full_page_writes'];
+  const said: string[] = [];
+  for (const name of durable) said.push(`${name} ${await ask(name)}`);
   await first.end();
-  return { version: rows[0]?.server_version ?? '', pid: server.pid ?? 0, connect };
+  return { version, pid: server.pid ?? 0, port, durability: said.join(', '), connect };
 }
 
 const settings = (at: { port: number; key: string; home: string }): string[] => [
@@ -80,8 +93,11 @@ const settings = (at: { port: number; key: string; home: string }): string[] => 
   `ssl_key_file=${at.key}`,
   'ssl_min_protocol_version=TLSv1.3',
   'shared_buffers=1GB',
+  'max_connections=200',
+  'fsync=on',
   'synchronous_commit=on',
   'max_wal_size=4GB',
+  'checkpoint_timeout=30min',
 ];
 
 function programs(): string | undefined {
@@ -123,11 +139,30 @@ function stop(server: ReturnType<typeof spawn>): Promise<void> {
   });
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0));
-    });
-  });
+const FILL_BATCH = 10_000;
+
+/** Table `bench` with the records 0 to `records`, and table `bulk` like it without any. */
+export async function fillPostgres(
+  postgres: RunningPostgres,
+  fill: { readonly records: number; readonly groups: number },
+): Promise<void> {
+  const client = await postgres.connect();
+  const { records, groups } = fill;
+  const columns = 'number char(8), grp char(8), grade int, exact numeric(4), rest char(174)';
+  for (const table of ['bench', 'bulk']) await client.query(`create table ${table} (${columns})`);
+  for (let from = 0; from < records; from += FILL_BATCH) {
+    await client.query(
+      `insert into bench select lpad(n::text, 8, '0'), lpad((n % $3::int)::text, 8, '0'),
+       (n::bigint * 7919) % 100, (n::bigint * 7919) % 100, repeat('x', 174)
+       from generate_series($1::int, $2::int) n`,
+      [from, Math.min(records, from + FILL_BATCH) - 1, groups],
+    );
+  }
+  for (const table of ['bench', 'bulk']) {
+    await client.query(`alter table ${table} add primary key (number)`);
+    await client.query(`create index on ${table} (grp)`);
+  }
+  await client.query('vacuum analyze bench');
+  await client.query('checkpoint');
+  await client.end();
 }
