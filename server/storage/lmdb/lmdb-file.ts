@@ -285,9 +285,6 @@ export function fileIdentity(path: string): string {
   return facts === undefined ? 'gone' : `${facts.dev}:${facts.ino}`;
 }
 
-function locate(store: Store, key: number, place: Buffer, address: number): LocatedRecord {
-  const found = readRecord(store, address);
-
 function locate(
   store: Store,
   key: number,
