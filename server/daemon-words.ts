@@ -2,7 +2,6 @@
 // decides nothing.
 
 import { RsyndError } from '../shared/base/error.js';
-import { connectionsMax } from '../shared/base/limits.js';
 import { encodeReply } from '../shared/protocol/codec.js';
 import { FrameWriter } from '../shared/protocol/frame-writer.js';
 import { minProtocolOf, resolveLevel } from '../shared/tls/policy.js';
@@ -17,14 +16,26 @@ export const NEEDS_ENCRYPTION =
   'this server takes encrypted connections only; open with /encrypt (encrypt: true) or rsynds://';
 
 /** To the administrator, at the start. */
-export const fewDescriptors = (descriptors: number | undefined, connections: number): string =>
-  `this process may have ${descriptors} open files: of ${connectionsMax} connections it takes ${connections}, and ` +
+export const fewDescriptors = (
+  descriptors: number | undefined,
+  connections: number,
+  wanted: number,
+): string =>
+  `this process may have ${descriptors} open files: of ${wanted} connections it takes ${connections}, and ` +
   'the rest is for data files; raise it with ulimit -n (LimitNOFILE of systemd)';
 
 /** `encrypt=on scl=3 min=TLSv1.2`, with the level as resolved. */
 export function encryptionWords({ encrypt, scl }: DaemonOptions): string {
   const level = resolveLevel(scl);
   return `encrypt=${encrypt ? 'on' : 'off'} scl=${level} min=${minProtocolOf(level)}`;
+}
+
+/** The line that says connections are accepted; scripts wait for it, it stays as it is. */
+export function readyLine(
+  options: DaemonOptions,
+  { host, port }: { readonly host: string; readonly port: number },
+): string {
+  return `rsynd ready host=${host} port=${port} ${encryptionWords(options)} data=${options.data}`;
 }
 
 /** One whole frame with an error, for a connection that will not be served. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The program `rsynd`: reads its options, starts the daemon, prints the ready line, and turns signals into
-// stop and reload. Stays in the foreground.
+// The program `rsynd`: reads its options, starts the daemon, or with --workers the supervisor of several, prints
+// the ready line, and turns signals into stop and reload. Stays in the foreground.
 
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
@@ -19,6 +19,7 @@ import { createLockManager } from './lock/create-lock-manager.js';
 import { createLmdbLockStores } from './lock/lmdb-lock-store.js';
 import { createLog, describeError, type Log } from './observe/log.js';
 import { createLmdbEngine } from './storage/lmdb/engine.js';
+import { Supervisor } from './worker/supervisor.js';
 
 const version = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -47,7 +48,7 @@ function commandLine(): Command {
     .option('-n', 'non-secure mode: no passwords, everyone acts as the default user')
     .option('-u <user>', 'default user; required by -n together with -encrypt')
     .addOption(new Option('-w', 'no remote procedure service in this version').hideHelp())
-    .option('--workers <n>', 'processes sharing port and files (only 1 in this version)')
+    .option('--workers <n>', 'processes sharing port and files (default 1)')
     .option('--store <url>', 'where files live (only lmdb: in this version)')
     .option('--config <file>', 'TOML; the command line wins; unknown keys are errors')
     .option('--check', 'validate everything, print what would run, exit')
@@ -105,14 +106,31 @@ async function main(): Promise<void> {
   if (check === true) {
     await Daemon.check(options, parts);
     console.log(
-      `rsynd would run host=${options.host} port=${options.port} ${encryptionWords(options)} data=${options.data}`,
+      `rsynd would run host=${options.host} port=${options.port} ${encryptionWords(options)} ` +
+        `workers=${options.workers} data=${options.data}`,
     );
     return;
   }
-  run(await Daemon.start(options, parts), log, readOptions);
+  const start = options.workers === 1 ? Daemon.start : startSupervisor;
+  run(await start(options, parts), log, readOptions);
 }
 
-function run(daemon: Daemon, log: Log, readOptions: () => DaemonOptions): void {
+/** What this process can find wrong it says itself, once; what else there is to say the first worker says. */
+async function startSupervisor(options: DaemonOptions, parts: DaemonParts): Promise<Supervisor> {
+  const typed = {};
+  await Daemon.check(options, { ...parts, log: createLog({ level: 'silent' }), typed });
+  const { log, software } = parts;
+  return Supervisor.start(options, { log, software, typed, onFailed: fail });
+}
+
+/** A server, of one process or several. */
+interface Server {
+  readonly readyLine: string;
+  reload(options: DaemonOptions): Promise<void>;
+  stop(): Promise<void>;
+}
+
+function run(daemon: Server, log: Log, readOptions: () => DaemonOptions): void {
   process.on('SIGHUP', () => {
     try {
       void daemon.reload(readOptions());
@@ -131,4 +149,6 @@ function run(daemon: Daemon, log: Log, readOptions: () => DaemonOptions): void {
   console.log(daemon.readyLine);
 }
 
-await main().catch((error) => failAndExit(error, process.argv.includes('--json')));
+const fail = (error: unknown): never => failAndExit(error, process.argv.includes('--json'));
+
+await main().catch(fail);

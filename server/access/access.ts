@@ -8,6 +8,7 @@ import type { StateDirectory } from '../state/state-directory.js';
 import { createGate, type Gate } from './gate.js';
 import type { Authenticate } from './login.js';
 import { addUser, createLogin, isStillUser, type LoggedIn, type LoginRules } from './login.js';
+import type { Turns } from './login-turns.js';
 import { hashPassword, isWeaker, parsePasswordHash } from './password-hash.js';
 import { type LoginRefusal, PasswordLogin } from './password-login.js';
 import { type Action, actionOfMode } from './rights.js';
@@ -19,6 +20,8 @@ export interface AccessOptions {
   /** The data root. */
   readonly root: string;
   readonly rules: LoginRules;
+  /** Of several processes together. @default its own */
+  readonly turns?: Turns | undefined;
   readonly onRefused: (refusal: LoginRefusal) => void;
   /** Told what went wrong while nobody waits for an answer. */
   readonly onError: (error: unknown, what: string) => void;
@@ -46,7 +49,7 @@ export class Access {
 
   /** ERR_CONFIG when users.json cannot be used, or the default user is not in it. */
   constructor(options: AccessOptions) {
-    const { rules, onRefused } = options;
+    const { rules, turns, onRefused } = options;
     this.#options = options;
     this.#users = readUsers(options.state);
     this.#before = this.#users;
@@ -57,7 +60,7 @@ export class Access {
       rules,
       users: () => this.#users,
       isOpen: () => this.#isOpen,
-      passwords: new PasswordLogin({ findUser, onRefused }),
+      passwords: new PasswordLogin({ findUser, onRefused, turns }),
       onRefused,
       onPassword: (user, password) => void this.#strengthen(user, password),
     });

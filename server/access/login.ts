@@ -2,7 +2,8 @@
 // mode, or the default user in non-secure mode (-n). Asked by sessions; what the user may do is the gate's.
 
 import type { Answer } from '../../shared/base/answer.js';
-import { badUser, type LoginRefusal, type PasswordLogin } from './password-login.js';
+import { badUser } from './login-turns.js';
+import type { LoginRefusal, PasswordLogin } from './password-login.js';
 import type { Credentials, PeerIdentity } from './peer-identity.js';
 import type { User } from './user.js';
 import type { UserList } from './user-store.js';

@@ -17,6 +17,13 @@ export interface PassphraseOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** @default the process's own stdin and stderr */
   readonly terminal?: Terminal;
+  /** Where what was typed is kept. @default by this source alone */
+  readonly typed?: TypedPassphrase;
+}
+
+/** What was typed at a prompt, for sources made later and for other processes of this server. */
+export interface TypedPassphrase {
+  value?: string;
 }
 
 /**
@@ -26,14 +33,14 @@ export interface PassphraseOptions {
 export function passphraseSource(options: PassphraseOptions = {}): PassphraseSource {
   const { file: passphraseFile, env = process.env } = options;
   const terminal = options.terminal ?? { input: process.stdin, output: process.stderr };
-  let typed: string | undefined;
+  const { typed = {} } = options;
   return async (file) => {
     if (passphraseFile !== undefined) return readPassphraseFile(passphraseFile);
     if (env.RSYND_PASSPHRASE !== undefined) return env.RSYND_PASSPHRASE;
-    if (typed === undefined && terminal.input.isTTY === true) {
-      typed = await promptHidden(`Passphrase for ${file}: `, terminal);
+    if (typed.value === undefined && terminal.input.isTTY === true) {
+      typed.value = await promptHidden(`Passphrase for ${file}: `, terminal);
     }
-    return typed;
+    return typed.value;
   };
 }
 

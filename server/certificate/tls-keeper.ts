@@ -5,7 +5,7 @@
 import type { SecureContextOptions } from 'node:tls';
 import { minProtocolOf, resolveLevel, type SecurityLevel } from '../../shared/tls/policy.js';
 import type { DaemonOptions } from '../config/daemon-options.js';
-import { describeError, type Log } from '../observe/log.js';
+import { describeError, type Saying } from '../observe/log.js';
 import type { StateDirectory } from '../state/state-directory.js';
 import { CertificateHolder } from './certificate-holder.js';
 import {
@@ -16,16 +16,18 @@ import {
 import { ExpiryWatch } from './expiry-watch.js';
 import type { ServerCertificate } from './load-server-certificate.js';
 import { noteDefaultLevel } from './note-default-level.js';
-import { passphraseSource } from './passphrase.js';
+import { passphraseSource, type TypedPassphrase } from './passphrase.js';
 import { TrustKeeper, type TrustKeeperOptions } from './trust/trust-keeper.js';
 import { trustSettingsOf } from './trust/trust-settings.js';
 
 export interface TlsKeeperParts {
   readonly state: StateDirectory;
   readonly env: NodeJS.ProcessEnv;
-  readonly log: Log;
+  readonly log: Saying;
   /** Told of clients whose revocation could not be asked for, where that is let pass. */
   readonly onUnchecked: NonNullable<TrustKeeperOptions['onUnchecked']>;
+  /** A passphrase typed once serves every reload. @default not typed yet */
+  readonly typed?: TypedPassphrase | undefined;
 }
 
 export class TlsKeeper {
@@ -51,7 +53,8 @@ export class TlsKeeper {
   }
 
   /** Loads and proves all of it. ERR_TLSCONF, ERR_CONFIG. */
-  static async open(options: DaemonOptions, parts: TlsKeeperParts): Promise<TlsKeeper> {
+  static async open(options: DaemonOptions, given: TlsKeeperParts): Promise<TlsKeeper> {
+    const parts = { ...given, typed: given.typed ?? {} };
     const load = loaderOf(options, parts);
     const holder = await CertificateHolder.open({ load, level: options.scl });
     const keeper = new TlsKeeper(options, parts, holder);
@@ -154,8 +157,9 @@ export class TlsKeeper {
 
 function loaderOf(options: DaemonOptions, parts: TlsKeeperParts): () => Promise<ServerCertificate> {
   const { cert, passphraseFile } = options;
-  const { state, env } = parts;
+  const { state, env, typed } = parts;
   const passphrase = passphraseSource({
+    ...(typed && { typed }),
     ...(passphraseFile === undefined ? {} : { file: passphraseFile }),
     env,
   });

@@ -10,6 +10,7 @@ import {
   certificateDepthMax,
   definitionFileBytesMax,
   userNameBytesMax,
+  workersMax,
 } from '../../shared/base/limits.js';
 import { isResponderUrl } from '../../shared/tls/ocsp-exchange.js';
 import { isSecurityLevel, type SecurityLevel } from '../../shared/tls/policy.js';
@@ -37,10 +38,23 @@ export interface DaemonOptions extends TrustSettings {
   readonly nonSecure: boolean;
   /** `-u`: the default user. */
   readonly user: string | undefined;
+  /** Processes that serve. */
+  readonly workers: number;
   readonly store: 'lmdb:';
   readonly logLevel: LogLevel;
   readonly logFile: string | undefined;
 }
+
+/** Options that a running daemon cannot change. */
+export const RESTART_OPTIONS = [
+  'host',
+  'port',
+  'data',
+  'encrypt',
+  'nonSecure',
+  'user',
+  'workers',
+] as const;
 
 /** Options as they were written, before anything is checked: command line and TOML alike. */
 export interface RawOptions {
@@ -144,6 +158,7 @@ export function resolveOptions(
     passphraseFile: optionalText('passphrase-file', raw.passphraseFile),
     nonSecure: bool('n', raw.n ?? false),
     user: optionalText('u', raw.u),
+    workers: whole('workers', raw.workers ?? 1, 1, workersMax),
     store: 'lmdb:',
     logLevel: logLevel(raw.logLevel ?? 'info'),
     logFile: optionalText('log-file', raw.logFile ?? environment.RSYNDLOG),
@@ -223,9 +238,6 @@ function refuseWhatIsNotHere(raw: RawOptions): void {
   }
   if (raw.w !== undefined) {
     throw bad('-w: this version has no remote procedure service; leave the option out');
-  }
-  if (raw.workers !== undefined && whole('workers', raw.workers, 1, 64) > 1) {
-    throw bad('--workers above 1 is not available in this version; leave the option out');
   }
   const store = String(raw.store ?? 'lmdb:');
   if (store !== 'lmdb:') {

@@ -1,17 +1,20 @@
 // Keys the file fills in by itself: `sequence` counts stores, `ctimestamp` is the time of the store,
 // `timestamp` the time of the last store or write. All are 8-byte little-endian integers in the
 // record; times are microseconds since 1970. What a caller puts into their bytes does not matter.
+//
+// Numbers and times are counters of the file, taken inside the step that stores: no two records get the same,
+// whichever process stores them, and times do not go back with the clock.
 
 import type { FileSpec, SegmentSpec } from '../../shared/record/file-spec.js';
+import type { CounterOfFile } from '../storage/engine.js';
 
-/** One counter to take a number from; its name lives in the file and must not change. */
-interface SequenceSegment {
-  readonly name: string;
-  readonly seed: bigint;
+interface SequenceSegment extends CounterOfFile {
   readonly offset: number;
 }
 
 const AUTOKEY_BYTES = 8;
+/** Name of the counter of times: in the file, never change. */
+const TIME = 'time';
 
 /** Gives times in microseconds, each later than the one before. */
 export type UniqueClock = () => bigint;
@@ -58,14 +61,26 @@ export class Autokeys {
     return this.sequences.length + this.#createdAt.length + this.#changedAt.length > 0;
   }
 
-  /** The times of one store; taken once, however often the record is then made. */
-  takeTime(): bigint {
-    return this.#createdAt.length + this.#changedAt.length > 0 ? this.#clock() : 0n;
+  /** True when a change of a record fills something in. */
+  get stampsChanges(): boolean {
+    return this.#changedAt.length > 0;
+  }
+
+  /** What a store takes numbers from, for `fillNew`: all sequences, and one time for all times of it. */
+  countersOfStore(): readonly CounterOfFile[] {
+    const hasTimes = this.#createdAt.length + this.#changedAt.length > 0;
+    return hasTimes ? [...this.sequences, ...this.counterOfChange()] : this.sequences;
+  }
+
+  /** What a change takes its time from, for `fillChanged`: now, or just after the time given last. */
+  counterOfChange(): readonly CounterOfFile[] {
+    return [{ name: TIME, seed: 0n, atLeast: this.#clock() }];
   }
 
   /** A copy of `record` with numbers and time of a new record filled in. */
-  fillNew(record: Uint8Array, numbers: readonly bigint[], time: bigint): Buffer {
+  fillNew(record: Uint8Array, numbers: readonly bigint[]): Buffer {
     const filled = Buffer.from(record);
+    const time = numbers[this.sequences.length] ?? 0n;
     this.sequences.forEach((segment, index) => {
       filled.writeBigInt64LE(numbers[index] ?? 0n, segment.offset);
     });
@@ -83,11 +98,9 @@ export class Autokeys {
     return filled;
   }
 
-  /** A copy of `record` with a new time of change; the record itself when the file has none. */
-  fillChanged(record: Uint8Array): Uint8Array {
-    if (this.#changedAt.length === 0) return record;
+  /** A copy of `record` with a new time of change. */
+  fillChanged(record: Uint8Array, [time = 0n]: readonly bigint[]): Buffer {
     const filled = Buffer.from(record);
-    const time = this.#clock();
     for (const { offset } of this.#changedAt) filled.writeBigInt64LE(time, offset);
     return filled;
   }

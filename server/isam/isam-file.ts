@@ -125,16 +125,25 @@ export class IsamFile {
     const oldKeys = this.keysOf(previous.record);
     const keptKeys = this.keysOf(kept);
     this.#checkModifiable(oldKeys, keptKeys);
-    const next = this.#autokeys.fillChanged(kept);
-    const newKeys = next === kept ? keptKeys : this.keysOf(next);
     const outcome = this.stored.update({
       rfa: previous.rfa,
       previousCrc: previous.crc,
-      record: next,
+      record: kept,
       oldKeys,
-      newKeys,
+      newKeys: keptKeys,
+      ...(this.#autokeys.stampsChanges && { stamped: this.#stamped(kept) }),
     });
-    return andThen(outcome, (settled) => ({ crc: this.#settled(settled), record: next }));
+    return andThen(outcome, (settled) => {
+      const { crc, record: stamped = kept } = this.#settled(settled);
+      return { crc, record: stamped };
+    });
+  }
+
+  #stamped(record: Uint8Array): RecordDraft {
+    return {
+      sequences: this.#autokeys.counterOfChange(),
+      finish: (numbers) => this.#withKeys(this.#autokeys.fillChanged(record, numbers)),
+    };
   }
 
   /** Removes `previous`; ERR_RECNOT and ERR_DELREC as for rewrite. */
@@ -200,16 +209,16 @@ export class IsamFile {
     this.#checkSize(record);
     // Keys are made when the record's turn comes: those of a whole storeMany would be a great many.
     if (!this.#autokeys.any) {
-      return { sequences: [], finish: () => ({ record, keys: this.keysOf(record) }) };
+      return { sequences: [], finish: () => this.#withKeys(record) };
     }
-    const time = this.#autokeys.takeTime();
     return {
-      sequences: this.#autokeys.sequences,
-      finish: (numbers) => {
-        const filled = this.#autokeys.fillNew(record, numbers, time);
-        return { record: filled, keys: this.keysOf(filled) };
-      },
+      sequences: this.#autokeys.countersOfStore(),
+      finish: (numbers) => this.#withKeys(this.#autokeys.fillNew(record, numbers)),
     };
+  }
+
+  #withKeys(record: Uint8Array): { record: Uint8Array; keys: IndexKeys } {
+    return { record, keys: this.keysOf(record) };
   }
 
   #checkSize(record: Uint8Array): void {
@@ -239,10 +248,10 @@ export class IsamFile {
     });
   }
 
-  #settled(outcome: ChangeOutcome): number {
+  #settled(outcome: ChangeOutcome): Exclude<ChangeOutcome, string> {
     if (outcome === 'gone') throw this.#deleted();
     if (outcome === 'changed') throw this.#changed();
-    return outcome.crc;
+    return outcome;
   }
 
   #deleted(): RsyndError {

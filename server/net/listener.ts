@@ -1,8 +1,8 @@
-// The port: accepts connections, lets each arrive (arrival.ts) and hands over those that may be served.
+// Takes connections from the port, lets each arrive (arrival.ts) and hands over those that may be served.
 // Made by the daemon; knows nothing of frames, sessions or where a certificate comes from. Everything
 // it holds is bounded: pending ones by the pending table, refused ones by Farewells, served ones here.
 
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import * as limits from '../../shared/base/limits.js';
 import { newRefusalId } from '../observe/refusal-id.js';
@@ -15,6 +15,7 @@ import {
 } from './arrival.js';
 import { Farewells } from './farewells.js';
 import { PendingTable } from './pending-table.js';
+import { Port, type PortAddress } from './port.js';
 import { ownReason, type Peer, type Refusal } from './refusal.js';
 
 /** Bounds of one listener; each has its default in shared/base/limits.ts. */
@@ -31,10 +32,7 @@ export interface ListenerLimits {
   readonly lingeringMax: number;
 }
 
-export interface ListenerOptions {
-  readonly host: string;
-  /** 0 picks a free one. */
-  readonly port: number;
+export interface ReceptionOptions {
   /**
    * ALL options of the TLS context: policy of the level, key, chain. Present: every connection is TLS.
    * Absent: none is.
@@ -61,7 +59,14 @@ export interface ListenerOptions {
   onAcceptError?(error: Error): void;
 }
 
-const DEFAULT_LIMITS: ListenerLimits = {
+export interface ListenerOptions extends ReceptionOptions {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+}
+
+/** What one server may have. */
+export const LISTENER_LIMITS: ListenerLimits = {
   connectionsMax: limits.connectionsMax,
   pendingMax: limits.pendingHandshakesMax,
   pendingPerAddressMax: limits.pendingHandshakesPerAddressMax,
@@ -73,39 +78,49 @@ const DEFAULT_LIMITS: ListenerLimits = {
 };
 
 export class Listener {
-  readonly #options: ListenerOptions;
+  readonly #options: ReceptionOptions;
   readonly #limits: ListenerLimits;
-  readonly #server: Server;
   readonly #pending: PendingTable;
   readonly #served = new Set<Socket>();
   readonly #farewells: Farewells;
   readonly #host: ArrivalHost;
   #secureContext: SecureContext | undefined;
-  #bound = { host: '', port: 0 };
+  #port: Port | undefined;
+  #address: PortAddress;
+  #isClosed = false;
 
-  private constructor(options: ListenerOptions) {
+  private constructor(options: ReceptionOptions, address: PortAddress) {
     this.#options = options;
-    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#address = address;
+    this.#limits = { ...LISTENER_LIMITS, ...options.limits };
     this.#pending = new PendingTable(this.#limits);
     this.#farewells = new Farewells(this.#limits);
     this.#host = this.#makeHost();
     if (options.contextOptions) this.#secureContext = createSecureContext(options.contextOptions);
-    this.#server = createServer(
-      { noDelay: true, keepAlive: true, keepAliveInitialDelay: limits.tcpKeepAliveMs },
-      (socket) => this.#accept(socket),
-    );
   }
 
   /** Opens the port. Rejects with the system's own error (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
   static async open(options: ListenerOptions): Promise<Listener> {
-    const listener = new Listener(options);
-    await listener.#listen();
+    const { host, port } = options;
+    const listener = new Listener(options, { host, port });
+    listener.#port = await Port.open({
+      host,
+      port,
+      onSocket: (socket) => listener.accept(socket),
+      onAcceptError: (error) => options.onAcceptError?.(error),
+    });
+    listener.#address = listener.#port.address;
     return listener;
   }
 
+  /** For connections of a port that another process has open at `address`: each comes through `accept`. */
+  static behind(address: PortAddress, options: ReceptionOptions): Listener {
+    return new Listener(options, address);
+  }
+
   /** The address in use; the port is the real one when 0 was asked for. */
-  get address(): { readonly host: string; readonly port: number } {
-    return this.#bound;
+  get address(): PortAddress {
+    return this.#address;
   }
 
   /** How many connections are in which state, for metrics and tests. */
@@ -131,7 +146,8 @@ export class Listener {
 
   /** Closes the port and whatever is not served yet; sessions go on. Idempotent. */
   close(): void {
-    this.#server.close();
+    this.#isClosed = true;
+    this.#port?.close();
     this.#pending.abandonAll();
     this.#farewells.closeAll();
   }
@@ -142,24 +158,11 @@ export class Listener {
     for (const socket of this.#served) socket.destroy();
   }
 
-  #listen(): Promise<void> {
-    const { host, port } = this.#options;
-    return new Promise((fulfil, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ host, port, backlog: limits.listenBacklog }, () => {
-        this.#server.off('error', reject);
-        this.#server.on('error', (error) => this.#options.onAcceptError?.(error));
-        const bound = this.#server.address() as AddressInfo;
-        this.#bound = { host: bound.address, port: bound.port };
-        fulfil();
-      });
-    });
-  }
-
-  #accept(socket: Socket): void {
+  /** Lets a new connection arrive. */
+  accept(socket: Socket): void {
     socket.on('error', ignoreError);
     const { remoteAddress, remotePort } = socket;
-    if (remoteAddress === undefined || remotePort === undefined) {
+    if (this.#isClosed || remoteAddress === undefined || remotePort === undefined) {
       socket.destroy();
       return;
     }

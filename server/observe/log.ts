@@ -7,6 +7,9 @@ import { logBytesKeptMax } from '../../shared/base/limits.js';
 
 export type Log = Logger;
 
+/** What most of us need of a log. */
+export type Saying = Pick<Log, 'info' | 'warn' | 'error'>;
+
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -14,6 +17,8 @@ export interface LogOptions {
   readonly level: LogLevel;
   /** Absent: standard error. */
   readonly file?: string;
+  /** Which of several processes writes; in each of its lines. */
+  readonly worker?: number;
 }
 
 /**
@@ -21,7 +26,7 @@ export interface LogOptions {
  * cannot be written (its disk is full, its reader is gone) must not end the service: the last lines are
  * kept for when it can be again, and those beyond are dropped.
  */
-export function createLog({ level, file }: LogOptions): Log {
+export function createLog({ level, file, worker }: LogOptions): Log {
   const destination = pino.destination({
     ...(file === undefined ? { fd: 2 } : { dest: file, append: true, mkdir: true }),
     sync: true,
@@ -30,10 +35,21 @@ export function createLog({ level, file }: LogOptions): Log {
   });
   destination.on('error', () => undefined);
   return pino(
-    { level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
+    {
+      level,
+      base: { pid: process.pid, ...(worker !== undefined && { worker }) },
+      timestamp: pino.stdTimeFunctions.isoTime,
+    },
     destination,
   );
 }
+
+/** Only what went wrong here: for a process whose news another one tells. */
+export const errorsOnly = (log: Saying): Saying => ({
+  info: () => undefined,
+  warn: () => undefined,
+  error: log.error.bind(log),
+});
 
 /** What may be said of an error in the log: its class, code and message, and a stack for our own. */
 export function describeError(error: unknown): Record<string, unknown> {

@@ -14,16 +14,22 @@ export const createRefusalLog = <T extends object>(
   nowMs: () => number = Date.now,
   keep: (refusal: T) => void = () => undefined,
   text = 'connection refused',
+  linesMax = refusalLinesPerSecondMax,
 ): LogRefusal<T> =>
-  createPacedLog((refusal: T, line) => {
-    log.warn(line, text);
-    keep(refusal);
-  }, nowMs);
+  createPacedLog(
+    (refusal: T, line) => {
+      log.warn(line, text);
+      keep(refusal);
+    },
+    nowMs,
+    linesMax,
+  );
 
 /** Any lines that a stranger can cause; `line` is what to write: the fact, and how many were left out before. */
 export function createPacedLog<T extends object>(
   write: (fact: T, line: object) => void,
   nowMs: () => number = Date.now,
+  linesMax: number = refusalLinesPerSecondMax,
 ): (fact: T) => void {
   let second = 0;
   let lines = 0;
@@ -31,7 +37,7 @@ export function createPacedLog<T extends object>(
   return (fact) => {
     const now = Math.floor(nowMs() / 1000);
     if (now !== second) [second, lines] = [now, 0];
-    if (lines >= refusalLinesPerSecondMax) {
+    if (lines >= linesMax) {
       leftOut++;
       return;
     }

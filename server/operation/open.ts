@@ -4,6 +4,7 @@
 // replaced or read.
 
 import { RsyndError } from '../../shared/base/error.js';
+import { replacedOpensMax } from '../../shared/base/limits.js';
 import type { CreateRequest, OpenRequest } from '../../shared/protocol/message.js';
 import type { FileSpec } from '../../shared/record/file-spec.js';
 import type { Caller, Gate } from '../access/gate.js';
@@ -129,14 +130,24 @@ async function openExisting(
   path: string,
   claim: FileClaim,
 ): Promise<Opened> {
-  const stored = await services.engine.open(path);
-  try {
-    services.gate.admit(asker.caller, { name, path, spec: stored.spec });
-    return { stored, hold: await services.locks.claim(path, asker.owner, claim) };
-  } catch (error) {
+  for (let left = replacedOpensMax; left > 0; left--) {
+    const stored = await services.engine.open(path);
+    let hold: FileHold | undefined;
+    try {
+      services.gate.admit(asker.caller, { name, path, spec: stored.spec });
+      hold = await services.locks.claim(path, asker.owner, claim);
+      // Nobody can replace it from now on; but another process may have before the claim was ours.
+      if (await stored.isInPlace()) return { stored, hold };
+      await hold.release();
+    } catch (error) {
+      await hold?.release();
+      await stored.close();
+      throw error;
+    }
     await stored.close();
-    throw error;
   }
+  const why = `${name} is being replaced again and again; open it in a moment`;
+  throw new RsyndError('ERR_FINUSE', why, { file: name });
 }
 
 /** Replaces what is there: by the definition given, else emptied with its own. */

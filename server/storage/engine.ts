@@ -45,13 +45,23 @@ export interface LocatedRecord extends StoredRecord {
 /** Index keys of a record, by key number; undefined where a null key leaves it out of that index. */
 export type IndexKeys = readonly (Uint8Array | undefined)[];
 
+/** A counter kept in the file: every number it gives is higher than all before, whichever process asks. */
+export interface CounterOfFile {
+  /** In the file for good. */
+  readonly name: string;
+  /** Its first number. */
+  readonly seed: bigint;
+  /** It leaves out what is below: times are counted from the clock on. */
+  readonly atLeast?: bigint;
+}
+
 /**
  * A record about to be stored. Numbers for autokeys are taken inside the step, so that none is used
  * twice, whatever crashes, and the record and its keys are made from them there.
  */
 export interface RecordDraft {
-  /** Names of the counters to take one number from (one per sequence segment; first value `seed`). */
-  readonly sequences: readonly { readonly name: string; readonly seed: bigint }[];
+  /** The counters to take one number from, each. */
+  readonly sequences: readonly CounterOfFile[];
   /** Called inside the step, perhaps more than once; must be pure. */
   finish(numbers: readonly bigint[]): { readonly record: Uint8Array; readonly keys: IndexKeys };
 }
@@ -63,6 +73,8 @@ export interface RecordChange {
   readonly record: Uint8Array;
   readonly oldKeys: IndexKeys;
   readonly newKeys: IndexKeys;
+  /** Where the file stamps changes: what to store instead of `record`, under keys instead of `newKeys`. */
+  readonly stamped?: RecordDraft;
 }
 
 export interface RecordRemoval {
@@ -72,7 +84,14 @@ export interface RecordRemoval {
 }
 
 /** `gone`: no record at this RFA. `changed`: another record content than the caller saw. */
-export type ChangeOutcome = { readonly crc: number } | 'changed' | 'gone';
+export type ChangeOutcome =
+  | {
+      readonly crc: number;
+      /** As it was stored, where that was stamped. */
+      readonly record?: Uint8Array;
+    }
+  | 'changed'
+  | 'gone';
 
 export interface FileFacts {
   /** Records stored. */
@@ -204,6 +223,9 @@ export interface StoredFile {
     progress?: Progress,
   ): Answer<VerifyReport>;
 
+  /** False when its name leads elsewhere by now: another process put another file in its place. */
+  isInPlace(): Answer<boolean>;
+
   close(): Answer<void>;
 }
 
@@ -220,5 +242,7 @@ export interface StorageEngine {
   replace(path: string, spec: FileSpec): Answer<void>;
   /** Deletes a file nobody has open. */
   remove(path: string): Answer<void>;
+  /** Once in a while: frees what processes that died keep of the files open here. Answers how many did. */
+  freeDeadReaders(): Answer<number>;
   close(): Answer<void>;
 }

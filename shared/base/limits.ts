@@ -41,6 +41,8 @@ export const requestBytesPerSessionMax = 8 * 1024 * 1024;
 /** Requests that waited behind another and start in one turn of the event loop. */
 export const requestsPerTurnMax = 64;
 export const locksPerChannelMax = 10_000;
+/** Times a file may be replaced by other processes while it is being opened. */
+export const replacedOpensMax = 8;
 /** Bytes queued towards one client before its requests are not read any more. */
 export const outputQueueBytesMax = 512 * 1024;
 export const fileNameBytesMax = 512;
@@ -258,6 +260,24 @@ export const tableRowsMeasuredMax = 500;
 /** Characters of one cell of a table on a terminal, and the fewest a column is cut to. */
 export const tableCellCharsMax = 80;
 export const tableCellCharsMin = 8;
+
+/** Processes of one server: server/worker. */
+export const workersMax = 64;
+/** Connections that wait for a process to take them; of one process on their way to it. */
+export const connectionsWaitingMax = 1024;
+export const connectionsHandedMax = 16;
+/** A process must be ready by then, and gone so long after it was told to stop and the drain is over. */
+export const workerStartMs = 60_000;
+export const workerStopMs = 5_000;
+/** One that lived so long died by accident: it is replaced at once. */
+export const workerSteadyMs = 30_000;
+/** After so many shorter lives in a row the server ends; pauses between them, doubled each time up to the second. */
+export const workerDeathsMax = 6;
+export const workerPauseMs = 100;
+export const workerPauseMsMax = 5_000;
+/** Keys of session tickets are for so long at most, and a change of certificate makes new ones once in the second. */
+export const ticketKeysMs = 12 * 60 * 60 * 1000;
+export const ticketKeysPauseMs = 1_000;
 
 /** Users and logins: server/access. */
 export const usersMax = 10_000;

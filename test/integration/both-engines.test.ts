@@ -62,7 +62,8 @@ for (const [name, makeParts] of Object.entries(ENGINES)) {
     const daemon = await Daemon.start(
       {
         ...{ port: 0, host: '127.0.0.1', data, encrypt: true, scl: 3, cert: bundle },
-        ...{ passphraseFile: undefined, nonSecure: true, user: 'shop', store: 'lmdb:' },
+        ...{ passphraseFile: undefined, nonSecure: true, user: 'shop', workers: 1 },
+        ...{ store: 'lmdb:' },
         ...{ logLevel: 'silent', logFile: undefined },
         ...NO_CLIENT_CERTIFICATES,
       },

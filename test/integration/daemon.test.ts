@@ -31,7 +31,7 @@ t.test('refuses to start with a message of its own', async (t) => {
     ['no data directory', ['-d', join(data, 'nowhere')], {}, /nowhere/, 2],
     ['an unknown option', ['-encript'], {}, /encript/, 2],
     ['a remote procedure service', [...base, '-w'], {}, /-w: this version has no/, 2],
-    ['workers', [...base, '--workers', '2'], {}, /not available in this version/, 2],
+    ['too many workers', [...base, '--workers', '65'], {}, /workers is .* from 1 to 64/, 2],
     ['another store', [...base, '--store', 'redis://x'], {}, /not available in this version/, 2],
     ['no random state', base, { SYNSSL_RAND: '/none' }, /Cannot load random state/, 6],
     ['too little random state', base, { SYNSSL_RAND: random }, /Cannot load random state/, 6],

@@ -28,7 +28,7 @@ import { encodeDefinition } from './definition-entry.js';
 import { type FreeBytes, freeBytesOnDisk } from './disk-space.js';
 import { syncDirectory } from './flush.js';
 import { chooseBlockBytes } from './layout.js';
-import { LmdbFile } from './lmdb-file.js';
+import { fileIdentity, LmdbFile } from './lmdb-file.js';
 import { beginRecovery } from './log/recover.js';
 import { countersKey, definitionKey, makeStore, openStore, type Store } from './open-store.js';
 import { PageFile } from './page-file.js';
@@ -102,14 +102,17 @@ class LmdbEngine implements StorageEngine {
   open(path: string): StoredFile {
     const real = realPath(path);
     const known = this.#open.get(real);
-    if (known !== undefined) return known.attach();
+    if (known?.isInPlace()) return known.attach();
     const name = basename(real);
     if (this.#open.size >= this.#filesMax) throw tooManyFiles(name, this.#filesMax);
     requireDescriptors(name);
     if (!statSync(real).isFile()) throw notAFile(name);
     requireWritable(real);
+    const identity = fileIdentity(real);
     const store = this.#openStore(real, name);
-    const file = new LmdbFile(store, this.#freeBytes, () => this.#open.delete(real));
+    const file: LmdbFile = new LmdbFile(store, identity, this.#freeBytes, () => {
+      if (this.#open.get(real) === file) this.#open.delete(real);
+    });
     this.#open.set(real, file);
     return file.attach();
   }
@@ -139,6 +142,11 @@ class LmdbEngine implements StorageEngine {
     const real = this.#requireReplaceable(path);
     removeFile(real);
     syncDirectory(real);
+  }
+
+  /** A dead reader keeps pages from reuse: without this a file that is open for weeks would only grow. */
+  freeDeadReaders(): number {
+    return [...this.#open.values()].reduce((freed, file) => freed + file.freeDeadReaders(), 0);
   }
 
   /** Closes all files, whoever has them open. */

@@ -215,6 +215,11 @@ export class Environment {
     return this.#view;
   }
 
+  /** How many readers of dead processes there were. */
+  freeDeadReaders(): number {
+    return this.#root.readerCheck();
+  }
+
   close(): Promise<void> {
     this.#listed.forget();
     this.#held.close();

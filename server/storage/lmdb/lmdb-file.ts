@@ -45,12 +45,17 @@ export class LmdbFile implements StoredFile {
   readonly #queue: CommitQueue;
   readonly #closed: () => void;
   #store: Store;
+  #identity: string;
   #openers = 0;
 
-  /** `closed` is called once, when the last opener is gone. */
-  constructor(store: Store, freeBytes: FreeBytes, closed: () => void) {
+  /**
+   * `closed` is called once, when the last opener is gone. `identity` is what the path led to before it was
+   * opened (`fileIdentity`).
+   */
+  constructor(store: Store, identity: string, freeBytes: FreeBytes, closed: () => void) {
     this.#path = store.layout.path;
     this.#store = store;
+    this.#identity = identity;
     this.#freeBytes = freeBytes;
     this.#queue = new CommitQueue(store, freeBytes);
     this.#closed = closed;
@@ -65,6 +70,10 @@ export class LmdbFile implements StoredFile {
     if (this.#openers > 0) this.#store.reload();
     this.#openers++;
     return this;
+  }
+
+  isInPlace(): boolean {
+    return fileIdentity(this.#path) === this.#identity;
   }
 
   renew(): void {
@@ -211,11 +220,17 @@ export class LmdbFile implements StoredFile {
       const rebuilt = await rebuildStore(old, { keysOf, report, progress }, this.#freeBytes);
       this.#store = rebuilt.store;
       this.#queue.replaceStore(rebuilt.store);
+      this.#identity = fileIdentity(this.#path);
       await old.close();
       return rebuilt.report;
     } finally {
       this.#queue.refuse(undefined);
     }
+  }
+
+  /** Readers of processes that died; how many there were. */
+  freeDeadReaders(): number {
+    return this.#opened().environment.freeDeadReaders();
   }
 
   /** The last opener's close commits what waits and closes the file. */
@@ -271,6 +286,12 @@ export class LmdbFile implements StoredFile {
     this.#opened();
     return this.#queue.ask(step);
   }
+}
+
+/** Tells a file from one that takes its place. */
+export function fileIdentity(path: string): string {
+  const facts = statSync(path, { throwIfNoEntry: false });
+  return facts === undefined ? 'gone' : `${facts.dev}:${facts.ino}`;
 }
 
 function locate(

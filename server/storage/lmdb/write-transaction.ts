@@ -20,6 +20,7 @@ import {
   recordLimitReached,
   sizeLimitReached,
 } from '../storage-error.js';
+import { takeNumbers } from '../take-numbers.js';
 import { addressBlock, addressSlot, addressToRfa, makeAddress, rfaToAddress } from './address.js';
 import { BlockCache } from './block-cache.js';
 import { insertionNumber, isLarge, slotCount, slotStart, storedCrc } from './block-reader.js';
@@ -100,14 +101,17 @@ export class WriteTransaction {
       this.#putEntry(number, key, insertion, address);
     });
     this.#counters.records++;
-    this.#steps?.insert(address, draft, record, keys);
+    this.#steps?.insert(address, { sequences, record, keys });
     this.#isChanged = true;
     this.isChanging = false;
     return { rfa: addressToRfa(address), record: Buffer.from(record), crc };
   }
 
   update(change: RecordChange): ChangeOutcome {
-    const { record, oldKeys, newKeys } = change;
+    const { numbers, sequences } = this.#takeNumbers(change.stamped);
+    const stamped = change.stamped?.finish(numbers);
+    const { record, keys: newKeys } = stamped ?? { record: change.record, keys: change.newKeys };
+    const { oldKeys } = change;
     checkRecord(this.#store.spec, record, newKeys);
     const address = rfaToAddress(change.rfa);
     const writer = this.#writerOf(address, change.previousCrc);
@@ -118,6 +122,7 @@ export class WriteTransaction {
     });
 
     this.isChanging = true;
+    for (const [name, next] of sequences) this.#counters.sequences.set(name, next);
     const before = this.#insertionsOf(writer, address);
     const next = moved.includes(true) ? this.#counters.insertion++ : 0;
     const after = before.slice();
@@ -129,10 +134,10 @@ export class WriteTransaction {
     });
     const crc = recordCrc(record);
     this.#replaceRecord(writer, address, { crc, insertions: after, record });
-    this.#steps?.update(change);
+    this.#steps?.update(change, { sequences, record, keys: newKeys });
     this.#isChanged = true;
     this.isChanging = false;
-    return { crc };
+    return stamped === undefined ? { crc } : { crc, record };
   }
 
   remove(removal: RecordRemoval): ChangeOutcome {
@@ -177,14 +182,8 @@ export class WriteTransaction {
     this.#store.header.put(countersKey(), encodeCounters(this.#counters));
   }
 
-  #takeNumbers({ sequences }: RecordDraft) {
-    const next = new Map<string, bigint>();
-    const numbers = sequences.map(({ name, seed }) => {
-      const number = next.get(name) ?? this.#counters.sequences.get(name) ?? seed;
-      next.set(name, number + 1n);
-      return number;
-    });
-    return { numbers, sequences: next };
+  #takeNumbers(draft?: RecordDraft) {
+    return takeNumbers(draft?.sequences ?? [], this.#counters.sequences);
   }
 
   #checkRoom(): void {

@@ -64,6 +64,11 @@ class MemoryEngine implements StorageEngine {
     });
   }
 
+  /** No other process reads here. */
+  freeDeadReaders(): number {
+    return 0;
+  }
+
   close(): Promise<void> {
     return later(() => {
       for (const file of [...this.#open.values()]) file.detachAll();

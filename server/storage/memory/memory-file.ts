@@ -61,6 +61,11 @@ export class MemoryFile implements StoredFile {
     }));
   }
 
+  /** An open file is never replaced here. */
+  isInPlace(): boolean {
+    return true;
+  }
+
   /** There is one state only, and everybody sees it. */
   renew(): void {}
 
@@ -132,6 +137,7 @@ export class MemoryFile implements StoredFile {
       record: Buffer.from(change.record),
       oldKeys: copyKeys(change.oldKeys),
       newKeys: copyKeys(change.newKeys),
+      stamped: change.stamped,
     };
     return this.#later((table) => table.update(copy));
   }

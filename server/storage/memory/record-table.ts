@@ -19,6 +19,7 @@ import {
   recordLimitReached,
   sizeLimitReached,
 } from '../storage-error.js';
+import { takeNumbers } from '../take-numbers.js';
 
 /** Records of one imagined block: addresses look like those of a real engine. */
 const SLOTS_PER_BLOCK = 20;
@@ -42,6 +43,7 @@ export interface MemoryChange {
   readonly record: Buffer;
   readonly oldKeys: IndexKeys;
   readonly newKeys: IndexKeys;
+  readonly stamped: RecordDraft | undefined;
 }
 
 export class RecordTable {
@@ -93,12 +95,7 @@ export class RecordTable {
   }
 
   insert(draft: RecordDraft): { address: number; record: Buffer; crc: number } {
-    const next = new Map<string, bigint>();
-    const numbers = draft.sequences.map(({ name, seed }) => {
-      const number = next.get(name) ?? this.#sequences.get(name) ?? seed;
-      next.set(name, number + 1n);
-      return number;
-    });
+    const { numbers, sequences } = takeNumbers(draft.sequences, this.#sequences);
     const finished = draft.finish(numbers);
     checkRecord(this.spec, finished.record, finished.keys);
     this.#checkRoom();
@@ -108,7 +105,7 @@ export class RecordTable {
     const insertion = this.#insertion++;
     const address = addressOf(this.#inserted++);
     const crc = recordCrc(record);
-    for (const [name, number] of next) this.#sequences.set(name, number);
+    for (const [name, number] of sequences) this.#sequences.set(name, number);
     this.records.set(address, { record, crc, insertions: finished.keys.map(() => insertion) });
     this.#bytes += record.length;
     finished.keys.forEach((key, number) => {
@@ -117,7 +114,10 @@ export class RecordTable {
     return { address, record, crc };
   }
 
-  update({ address, previousCrc, record, oldKeys, newKeys }: MemoryChange): ChangeOutcome {
+  update({ address, previousCrc, oldKeys, stamped, ...given }: MemoryChange): ChangeOutcome {
+    const { numbers, sequences } = takeNumbers(stamped?.sequences ?? [], this.#sequences);
+    const finished = stamped?.finish(numbers);
+    const { record, keys: newKeys } = finished ?? { record: given.record, keys: given.newKeys };
     checkRecord(this.spec, record, newKeys);
     const stored = this.records.get(address);
     if (stored === undefined) return 'gone';
@@ -125,6 +125,7 @@ export class RecordTable {
     const isMoved = (key: number): boolean => !isSameKey(oldKeys[key], newKeys[key]);
     this.#checkUnique(newKeys, isMoved);
 
+    for (const [name, number] of sequences) this.#sequences.set(name, number);
     const insertion = newKeys.some((_, key) => isMoved(key)) ? this.#insertion++ : 0;
     const insertions = stored.insertions.map((before, key) => (isMoved(key) ? insertion : before));
     this.spec.keys.forEach((_, key) => {
@@ -133,9 +134,9 @@ export class RecordTable {
       this.#addEntry(key, newKeys[key], insertion, address);
     });
     const crc = recordCrc(record);
-    this.records.set(address, { record, crc, insertions });
+    this.records.set(address, { record: Buffer.from(record), crc, insertions });
     this.#bytes += record.length - stored.record.length;
-    return { crc };
+    return finished === undefined ? { crc } : { crc, record };
   }
 
   remove(address: number, previousCrc: number, keys: IndexKeys): ChangeOutcome {

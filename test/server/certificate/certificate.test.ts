@@ -147,6 +147,15 @@ function makeTerminal(typed: string): { terminal: Terminal; shown(): string; mod
   return { terminal: { input, output }, shown: () => String(output.read()), modes };
 }
 
+t.test('what was typed once serves sources made later', async (t) => {
+  const typed = {};
+  const { terminal } = makeTerminal('secret\r');
+  const first = passphraseSource({ env: {}, terminal, typed });
+  t.equal(await first('x.pem'), 'secret');
+  const later = passphraseSource({ env: {}, terminal: noTerminal, typed });
+  t.equal(await later('x.pem'), 'secret', 'as a reload, or another process, makes them');
+});
+
 t.test('asks on a terminal without showing what is typed, once', async (t) => {
   const { terminal, shown, modes } = makeTerminal('rigx\u007fht\r');
   const source = passphraseSource({ env: {}, terminal });

@@ -123,6 +123,25 @@ t.test(
   },
 );
 
+t.test('two clocks that show the same give different times to one file', async (t) => {
+  // As two processes have it: each with a clock of its own, and one file.
+  const now = (): number => 1_700_000_000_000;
+  await withFile(t, AUTOKEYS, now, async (t, file) => {
+    const other = new IsamFile(file.stored, 'file', createUniqueClock(now));
+    const [one, two] = [await file.store(record('A')), await other.store(record('B'))];
+    const times = [autokeysOf(one.record).changed, autokeysOf(two.record).changed];
+    const again = await other.rewrite(one, record('A', 'more'));
+    const late = await file.rewrite(two, record('B', 'more'));
+    times.push(autokeysOf(Buffer.from(again.record)).changed);
+    times.push(autokeysOf(Buffer.from(late.record)).changed);
+    t.strictSame(
+      times,
+      [0n, 1n, 2n, 3n].map((after) => 1_700_000_000_000_000n + after),
+    );
+    t.same((await file.fetch(two.rfa)).record, late.record, 'as answered');
+  });
+});
+
 t.test(
   'a write keeps the sequence and the time of creation and sets the time of change',
   async (t) => {

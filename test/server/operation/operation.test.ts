@@ -5,7 +5,10 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Services } from '../../../server/operation/open.js';
+import type { StorageEngine } from '../../../server/storage/engine.js';
+import { createLmdbEngine } from '../../../server/storage/lmdb/engine.js';
 import { RsyndError } from '../../../shared/base/error.js';
+import { replacedOpensMax } from '../../../shared/base/limits.js';
 import type { OpenMode, ReadTarget, Reply, Request } from '../../../shared/protocol/message.js';
 import type { FileSpec } from '../../../shared/record/file-spec.js';
 import { makeGrfa } from '../../../shared/record/rfa.js';
@@ -60,6 +63,41 @@ function onBoth(name: string, check: (t: Test, bench: Bench) => Promise<void>): 
     }
   });
 }
+
+t.test(
+  'a file replaced by another process while it is opened is opened as it is now',
+  async (t) => {
+    const directory = t.testdir();
+    const path = join(directory, 'file.ism');
+    const engine = createLmdbEngine();
+    const other = createLmdbEngine();
+    await engine.create(path, plainSpec());
+    let races = 1;
+    // The other one has its turn between our open and our claim.
+    const racing: StorageEngine = Object.assign(Object.create(engine), {
+      open: async (at: string) => {
+        const stored = await engine.open(at);
+        if (races-- > 0) await other.replace(at, plainSpec());
+        return stored;
+      },
+    });
+    const { services, close } = makeGround('lmdb');
+    const session = new SessionHarness({ ...services, engine: racing }, { owner: 1 });
+    t.equal((await session.open(path)).verb, 'open');
+    t.equal(await session.tell(store('AAAA0001')), 'stored');
+    await session.call({ verb: 'close' });
+    const now = await other.open(path);
+    t.equal((await now.facts()).records, 1, 'what was stored is in the file that has the name');
+    await now.close();
+    races = replacedOpensMax;
+    const refused = await session.open(path);
+    t.match(refused, { code: 'ERR_FINUSE', message: /replaced again and again/ });
+    t.equal((await session.open(path)).verb, 'open', 'and later it is open');
+    await session.close();
+    await engine.close();
+    await close();
+  },
+);
 
 const store = (text: string, lock: 'none' | 'manual' = 'none'): Request => ({
   verb: 'store',

@@ -236,6 +236,24 @@ function startWriter(path: string, prefix: string, count: number): ChildProcess 
     await Promise.all([work(), work(), work(), work()]);
     await file.close();
   `;
+  return startProgram(program, isSource);
+}
+
+/** Reads a row of the file in a process of its own, says so, and never ends. */
+function startReader(path: string): ChildProcess {
+  const isSource = import.meta.url.endsWith('.ts');
+  const engine = new URL('../../../server/storage/lmdb/engine.js', import.meta.url).href;
+  const program = `
+    const { createLmdbEngine } = await import('${engine}');
+    const file = await createLmdbEngine().open(${JSON.stringify(path)});
+    const look = () => file.find(0, Buffer.from('1'.padEnd(8)));
+    setInterval(look, 1);
+    process.stdout.write(look() ? 'read\\n' : 'nothing\\n');
+  `;
+  return startProgram(program, isSource);
+}
+
+function startProgram(program: string, isSource: boolean): ChildProcess {
   const args = [...(isSource ? process.execArgv : []), '--input-type=module', '-e', program];
   const { NODE_OPTIONS: _, ...env } = process.env;
   return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], env });
@@ -341,6 +359,21 @@ t.test('a rebuild refuses writes meanwhile and keeps the mode of the file', asyn
   });
   t.same(readdirSync(join(path, '..')).sort(), ['rows.ism', 'rows.ism-lock']);
 });
+
+t.test(
+  'what a reader that was killed keeps of a file is freed while the file is open',
+  async (t) => {
+    const path = await fileOf(t, 100);
+    const engine = createLmdbEngine();
+    const file = await engine.open(path);
+    t.equal(await engine.freeDeadReaders(), 0);
+    t.strictSame(await acknowledged(startReader(path), 1), ['read']);
+    const freed = await engine.freeDeadReaders();
+    t.ok(freed > 0, `${freed} freed`);
+    t.equal(await engine.freeDeadReaders(), 0);
+    await file.close();
+  },
+);
 
 t.test('sizes blocks for the record', (t) => {
   const sized = (size: number, format: 'fixed' | 'variable' = 'fixed'): number =>

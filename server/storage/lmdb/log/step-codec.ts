@@ -1,17 +1,24 @@
 // The steps of one write transaction as bytes, in the order in which they were taken: all that is
 // needed to take them again on the same state of the file.
 //
-//   insert   1 | address u48 | count u8 × ( length u8 | name, latin1 | seed i64 ) | record | keys |
-//   update   2 | address u48 | CRC of the record before u32 | record | old keys | new keys |
+//   insert   1 | address u48 | counters | record | keys |
+//   update   2 | address u48 | CRC of the record before u32 | counters | record | old keys | new keys |
 //   remove   3 | address u48 | CRC of the record before u32 | keys |
 //
+//   counters | count u8 | each: | length u8 | name, latin1 | what it gives next i64 |
 //   record   | length u32 | bytes |           keys   one per index: | length u16 | bytes |
 //                                             length 0xffff: none, 0xfffe: the same as the old one
 //
 // Big-endian. On disk: never change.
 
 import { logEntryBytesMax } from '../../../../shared/base/limits.js';
-import type { IndexKeys, RecordChange, RecordDraft, RecordRemoval } from '../../engine.js';
+import type {
+  CounterOfFile,
+  IndexKeys,
+  RecordChange,
+  RecordDraft,
+  RecordRemoval,
+} from '../../engine.js';
 import { addressToRfa, rfaToAddress } from '../address.js';
 import { ADDRESS_BYTES } from '../format.js';
 import { ENTRY_HEAD_BYTES } from './format.js';
@@ -27,6 +34,13 @@ export type LoggedStep =
   | { readonly kind: 'insert'; readonly address: number; readonly draft: RecordDraft }
   | { readonly kind: 'update'; readonly change: RecordChange }
   | { readonly kind: 'remove'; readonly removal: RecordRemoval };
+
+/** A record as it was stored: with the numbers it took from counters of the file, and what these say since. */
+interface MadeRecord {
+  readonly sequences: ReadonlyMap<string, bigint>;
+  readonly record: Uint8Array;
+  readonly keys: IndexKeys;
+}
 
 /** Collects the steps of a transaction. One buffer serves all transactions of a file. */
 export class StepWriter {
@@ -50,27 +64,20 @@ export class StepWriter {
     return this.#isComplete ? this.#bytes.subarray(0, this.#end) : undefined;
   }
 
-  insert(address: number, { sequences }: RecordDraft, record: Uint8Array, keys: IndexKeys): void {
-    const names = sequences.reduce((sum, { name }) => sum + 9 + name.length, 1);
-    if (!this.#reserve(names + record.length + keysBytes(keys))) return;
+  insert(address: number, made: MadeRecord): void {
+    if (!this.#reserve(madeBytes(made) + keysBytes(made.keys))) return;
     this.#begin(INSERT, address);
-    this.#end = this.#bytes.writeUInt8(sequences.length, this.#end);
-    for (const { name, seed } of sequences) {
-      this.#end = this.#bytes.writeUInt8(name.length, this.#end);
-      this.#end += this.#bytes.write(name, this.#end, 'latin1');
-      this.#end = this.#bytes.writeBigInt64BE(seed, this.#end);
-    }
-    this.#putRecord(record);
-    this.#putKeys(keys);
+    this.#putRecord(made);
+    this.#putKeys(made.keys);
   }
 
-  update({ rfa, previousCrc, record, oldKeys, newKeys }: RecordChange): void {
-    if (!this.#reserve(record.length + keysBytes(oldKeys) + keysBytes(newKeys))) return;
+  update({ rfa, previousCrc, oldKeys }: RecordChange, made: MadeRecord): void {
+    if (!this.#reserve(madeBytes(made) + keysBytes(oldKeys) + keysBytes(made.keys))) return;
     this.#begin(UPDATE, rfaToAddress(rfa));
     this.#end = this.#bytes.writeUInt32BE(previousCrc, this.#end);
-    this.#putRecord(record);
+    this.#putRecord(made);
     this.#putKeys(oldKeys);
-    this.#putKeys(newKeys, oldKeys);
+    this.#putKeys(made.keys, oldKeys);
   }
 
   remove({ rfa, previousCrc, keys }: RecordRemoval): void {
@@ -98,7 +105,13 @@ export class StepWriter {
     this.#end = this.#bytes.writeUIntBE(address, this.#end, ADDRESS_BYTES);
   }
 
-  #putRecord(record: Uint8Array): void {
+  #putRecord({ sequences, record }: MadeRecord): void {
+    this.#end = this.#bytes.writeUInt8(sequences.size, this.#end);
+    for (const [name, next] of sequences) {
+      this.#end = this.#bytes.writeUInt8(name.length, this.#end);
+      this.#end += this.#bytes.write(name, this.#end, 'latin1');
+      this.#end = this.#bytes.writeBigInt64BE(next, this.#end);
+    }
     this.#end = this.#bytes.writeUInt32BE(record.length, this.#end);
     this.#bytes.set(record, this.#end);
     this.#end += record.length;
@@ -115,6 +128,9 @@ export class StepWriter {
     });
   }
 }
+
+const madeBytes = ({ sequences, record }: MadeRecord): number =>
+  [...sequences.keys()].reduce((sum, name) => sum + 9 + name.length, 1 + record.length);
 
 const keysBytes = (keys: IndexKeys): number =>
   keys.reduce((sum, key) => sum + 2 + (key?.length ?? 0), 0);
@@ -149,21 +165,28 @@ class StepReader {
       return { kind: 'remove', removal: { rfa, previousCrc, keys: this.#keys() } };
     }
     if (kind !== UPDATE) throw new RangeError(`no step has the number ${kind}`);
+    const sequences = this.#counters();
     const record = this.#bytes(this.#number(4));
     const oldKeys = this.#keys();
     const newKeys = this.#keys(oldKeys);
-    return { kind: 'update', change: { rfa, previousCrc, record, oldKeys, newKeys } };
+    const stamped = { sequences, finish: () => ({ record, keys: newKeys }) };
+    return { kind: 'update', change: { rfa, previousCrc, record, oldKeys, newKeys, stamped } };
   }
 
   #draft(): RecordDraft {
-    const sequences: { name: string; seed: bigint }[] = [];
-    for (let count = this.#number(1); count > 0; count--) {
-      const name = this.#bytes(this.#number(1)).toString('latin1');
-      sequences.push({ name, seed: this.#bytes(8).readBigInt64BE() });
-    }
+    const sequences = this.#counters();
     const record = this.#bytes(this.#number(4));
     const keys = this.#keys();
     return { sequences, finish: () => ({ record, keys }) };
+  }
+
+  /** Give the numbers again that were taken. */
+  #counters(): CounterOfFile[] {
+    return Array.from({ length: this.#number(1) }, () => {
+      const name = this.#bytes(this.#number(1)).toString('latin1');
+      const taken = this.#bytes(8).readBigInt64BE() - 1n;
+      return { name, seed: taken, atLeast: taken };
+    });
   }
 
   #keys(same: IndexKeys = []): IndexKeys {

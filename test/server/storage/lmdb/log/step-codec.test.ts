@@ -1,26 +1,26 @@
 // Steps come back from bytes as they were, and what is too much for the log is not half written.
 
 import t from 'tap';
-import type {
-  RecordChange,
-  RecordDraft,
-  RecordRemoval,
-} from '../../../../../server/storage/engine.js';
+import type { RecordChange, RecordRemoval } from '../../../../../server/storage/engine.js';
 import { ENTRY_HEAD_BYTES } from '../../../../../server/storage/lmdb/log/format.js';
 import { decodeSteps, StepWriter } from '../../../../../server/storage/lmdb/log/step-codec.js';
+import { takeNumbers } from '../../../../../server/storage/take-numbers.js';
 import { logEntryBytesMax } from '../../../../../shared/base/limits.js';
 import { makeRfa } from '../../../../../shared/record/rfa.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 const KEYS = [bytes('first'), undefined, bytes('')];
 
-const draft: RecordDraft = {
-  sequences: [
-    { name: 'sequence@0', seed: -5n },
-    { name: 'é', seed: 2n ** 62n },
-  ],
-  finish: () => ({ record: bytes('record'), keys: KEYS }),
+/** A record that took number -5 of one counter and 2^62 of another. */
+const made = {
+  sequences: new Map([
+    ['sequence@0', -4n],
+    ['é', 2n ** 62n + 1n],
+  ]),
+  record: bytes('record'),
+  keys: KEYS,
 };
+const NUMBERS = [-5n, 2n ** 62n];
 
 t.test('gives back what was taken down', (t) => {
   const steps = new StepWriter();
@@ -32,17 +32,23 @@ t.test('gives back what was taken down', (t) => {
     newKeys: [KEYS[0], bytes('new'), undefined],
   };
   const removal: RecordRemoval = { rfa: makeRfa(1, 0), previousCrc: 7, keys: KEYS };
-  steps.insert(2 ** 48 - 1, draft, bytes('record'), KEYS);
-  steps.update(change);
+  steps.insert(2 ** 48 - 1, made);
+  steps.update(change, { ...made, record: change.record, keys: change.newKeys });
   steps.remove(removal);
   const body = steps.entry?.subarray(ENTRY_HEAD_BYTES) ?? Buffer.alloc(0);
   const [insert, update, remove] = [...decodeSteps(body, KEYS.length)];
-  t.same(insert?.kind === 'insert' && [insert.address, insert.draft.sequences], [
-    2 ** 48 - 1,
-    draft.sequences,
-  ]);
-  t.same(insert?.kind === 'insert' && insert.draft.finish([]), draft.finish([]));
-  t.same(update, { kind: 'update', change });
+  const taken = insert?.kind === 'insert' ? insert : undefined;
+  t.equal(taken?.address, 2 ** 48 - 1);
+  t.same(taken?.draft.finish([]), { record: made.record, keys: KEYS });
+  const again = update?.kind === 'update' ? update.change : undefined;
+  t.match(again, change);
+  t.same(again?.stamped?.finish([]), { record: change.record, keys: change.newKeys });
+  for (const sequences of [taken?.draft.sequences ?? [], again?.stamped?.sequences ?? []]) {
+    const older = new Map([['sequence@0', -100n]]);
+    const retaken = takeNumbers(sequences, older);
+    t.same(retaken.numbers, NUMBERS, 'the numbers that were taken, whatever the counters say');
+    t.same(retaken.sequences, made.sequences);
+  }
   t.same(remove, { kind: 'remove', removal });
   for (const [length, kind] of [
     [body.length - 1, 1],
@@ -62,7 +68,7 @@ t.test('gives nothing when a transaction is too large or no steps', (t) => {
   let taken = 0;
   for (; steps.entry !== undefined && taken < 1000; taken++) {
     t.ok(steps.entry.length <= logEntryBytesMax);
-    steps.insert(taken, draft, Buffer.alloc(1000), KEYS);
+    steps.insert(taken, { ...made, record: Buffer.alloc(1000) });
   }
   t.ok(taken > 100 && taken < 140, `${taken} steps`);
   steps.remove({ rfa: makeRfa(1, 0), previousCrc: 7, keys: KEYS });
