@@ -82,8 +82,12 @@ export const callTimeoutMsDefault = 10_000;
 export const callTimeoutMsMax = 2 ** 31 - 1;
 /** Requests of one connection sent and not yet answered; further calls wait their turn. */
 export const requestsInFlightMax = 1024;
-/** Batches of one storeMany() on the way at a time. */
-export const storeManyBatchesInFlightMax = 64;
+/**
+ * Record bytes of one batch of storeMany(), and batches on the way at a time. A batch is written in one
+ * transaction or two: larger ones rewrite the pages of the indexes less often, and hold up others longer.
+ */
+export const storeManyBatchBytes = 1792 * 1024;
+export const storeManyBatchesInFlightMax = 3;
 /** How long close() waits for the peer to take the goodbye. */
 export const closeTimeoutMs = 1000;
 
