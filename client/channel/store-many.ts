@@ -5,8 +5,8 @@
 import { errorFromWire, isRsyndError, RsyndError } from '../../shared/base/error.js';
 import {
   recordsPerFrameMax,
+  storeManyBatchBytes,
   storeManyBatchesInFlightMax,
-  streamFrameBytes,
 } from '../../shared/base/limits.js';
 import type { StoredManyReply } from '../../shared/protocol/message.js';
 
@@ -57,7 +57,7 @@ class Load<R> {
       return;
     }
     const isFull =
-      this.#batchBytes + bytes.length > streamFrameBytes ||
+      this.#batchBytes + bytes.length > storeManyBatchBytes ||
       this.#batch.length === recordsPerFrameMax;
     if (isFull) await this.#sendWithRoom();
     this.#batch.push(bytes);

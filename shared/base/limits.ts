@@ -82,8 +82,12 @@ export const callTimeoutMsDefault = 10_000;
 export const callTimeoutMsMax = 2 ** 31 - 1;
 /** Requests of one connection sent and not yet answered; further calls wait their turn. */
 export const requestsInFlightMax = 1024;
-/** Batches of one storeMany() on the way at a time. */
-export const storeManyBatchesInFlightMax = 4;
+/**
+ * Record bytes of one batch of storeMany(), and batches on the way at a time. A batch is written in one
+ * transaction or two: larger ones rewrite the pages of the indexes less often, and hold up others longer.
+ */
+export const storeManyBatchBytes = 1792 * 1024;
+export const storeManyBatchesInFlightMax = 3;
 /** How long close() waits for the peer to take the goodbye. */
 export const closeTimeoutMs = 1000;
 
@@ -146,8 +150,8 @@ export const indexKeyBytesMax = 600;
 /** Writes waiting for their common commit; one more and they are committed at once. */
 export const writesWaitingMax = 1024;
 /** Record bytes and index entries of one transaction: it holds up all other work while it runs. */
-export const transactionBytesMax = 4 * 1024 * 1024;
-export const transactionEntriesMax = 8192;
+export const transactionBytesMax = 8 * 1024 * 1024;
+export const transactionEntriesMax = 32 * 1024;
 /** Writes are refused while the disk has less than this, and room for the transaction, to spare. */
 export const diskReserveBytes = 8 * 1024 * 1024;
 /** Files open at a time in one process, some 200 KiB and eight maps of memory each (Linux allows 65,530 maps). */

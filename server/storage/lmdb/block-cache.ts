@@ -20,6 +20,12 @@ interface OpenBlock {
   isChanged: boolean;
 }
 
+interface TakenSlot {
+  readonly block: number;
+  readonly slot: number;
+  readonly writer: BlockWriter;
+}
+
 export class BlockCache {
   readonly #store: Store;
   readonly #counters: Counters;
@@ -48,14 +54,13 @@ export class BlockCache {
   }
 
   /** Takes a slot of `length` bytes for a new record. */
-  takeSlot(length: number, large: boolean): { block: number; slot: number; writer: BlockWriter } {
-    for (const block of this.#candidates()) {
-      const open = this.#usable(block);
-      const slot = open?.writer.takeSlot(length, large);
-      if (open === undefined || slot === undefined) continue;
-      this.#makeCurrent(block);
-      open.isChanged = true;
-      return { block, slot, writer: open.writer };
+  takeSlot(length: number, large: boolean): TakenSlot {
+    const { currentBlock } = this.#counters;
+    const current = currentBlock === 0 ? undefined : this.#takeIn(currentBlock, length, large);
+    if (current !== undefined) return current;
+    for (const block of this.#roomy(currentBlock)) {
+      const taken = this.#takeIn(block, length, large);
+      if (taken !== undefined) return taken;
     }
     return this.#takeInNewBlock(length, large);
   }
@@ -83,9 +88,18 @@ export class BlockCache {
     return writer.freeBytes >= this.#store.layout.blockBytes * LISTED_SHARE;
   }
 
-  *#candidates(): Generator<number> {
-    const { currentBlock } = this.#counters;
-    if (currentBlock !== 0) yield currentBlock;
+  /** Undefined when the block has no room. */
+  #takeIn(block: number, length: number, large: boolean): TakenSlot | undefined {
+    const open = this.#usable(block);
+    const slot = open?.writer.takeSlot(length, large);
+    if (open === undefined || slot === undefined) return undefined;
+    this.#makeCurrent(block);
+    open.isChanged = true;
+    return { block, slot, writer: open.writer };
+  }
+
+  /** Blocks with room, those behind the current one first. */
+  *#roomy(currentBlock: number): Generator<number> {
     yield* this.#listed(currentBlock + 1, undefined);
     if (currentBlock !== 0) yield* this.#listed(undefined, currentBlock);
   }
@@ -112,7 +126,7 @@ export class BlockCache {
     this.#counters.currentBlock = block;
   }
 
-  #takeInNewBlock(length: number, large: boolean) {
+  #takeInNewBlock(length: number, large: boolean): TakenSlot {
     const block = this.#counters.nextBlock++;
     const writer = new BlockWriter(emptyBlock(this.#store.layout.blockBytes));
     const slot = writer.takeSlot(length, large);

@@ -334,7 +334,7 @@ function insertRun(
   let stored = from;
   for (const draft of drafts.slice(from)) {
     try {
-      transaction.insert(draft);
+      transaction.append(draft);
     } catch (error) {
       if (transaction.isChanging || isLmdbError(error)) throw error;
       return { stored, failed: true, error };

@@ -39,6 +39,14 @@ interface SlotContent {
   readonly record: Uint8Array;
 }
 
+/** Numbers for the autokeys of one record, and what the counters are then. */
+interface TakenNumbers {
+  readonly numbers: readonly bigint[];
+  readonly sequences: ReadonlyMap<string, bigint>;
+}
+
+const NO_NUMBERS: TakenNumbers = { numbers: [], sequences: new Map() };
+
 export class WriteTransaction {
   readonly #store: Store;
   readonly #fileBytes: number;
@@ -83,6 +91,12 @@ export class WriteTransaction {
   }
 
   insert(draft: RecordDraft): StoredRecord {
+    const { address, record, crc } = this.append(draft);
+    return { rfa: addressToRfa(address), record: Buffer.from(record), crc };
+  }
+
+  /** As `insert`, for callers who do not look at what was stored. */
+  append(draft: RecordDraft): SlotContent & { readonly address: number } {
     const { numbers, sequences } = this.#takeNumbers(draft);
     const { record, keys } = draft.finish(numbers);
     checkRecord(this.#store.spec, record, keys);
@@ -104,7 +118,7 @@ export class WriteTransaction {
     this.#steps?.insert(address, { sequences, record, keys });
     this.#isChanged = true;
     this.isChanging = false;
-    return { rfa: addressToRfa(address), record: Buffer.from(record), crc };
+    return { ...content, address };
   }
 
   update(change: RecordChange): ChangeOutcome {
@@ -182,8 +196,9 @@ export class WriteTransaction {
     this.#store.header.put(countersKey(), encodeCounters(this.#counters));
   }
 
-  #takeNumbers(draft?: RecordDraft) {
-    return takeNumbers(draft?.sequences ?? [], this.#counters.sequences);
+  #takeNumbers(draft?: RecordDraft): TakenNumbers {
+    if (draft === undefined || draft.sequences.length === 0) return NO_NUMBERS;
+    return takeNumbers(draft.sequences, this.#counters.sequences);
   }
 
   #checkRoom(): void {
