@@ -17,6 +17,8 @@ export interface ScanTask {
   readonly work: 'scan';
   readonly order: 'key' | 'stored';
   readonly shape: 'raw' | 'typed';
+  /** How the application takes them, where there is a choice. */
+  readonly by: 'batch' | 'record';
   readonly forMs: number;
 }
 

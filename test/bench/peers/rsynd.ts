@@ -53,10 +53,10 @@ class RsyndPeer implements Peer {
     return new RsyndSession(connection, reader, await connection.open('bench', { mode: 'update' }));
   }
 
-  async scan({ order, shape }: ScanTask): Promise<number> {
-    if (shape === 'raw') return counted(order === 'key' ? this.#raw : this.#raw.select());
+  async scan({ order, shape, by }: ScanTask): Promise<number> {
+    if (shape === 'raw') return scanned(order === 'key' ? this.#raw : this.#raw.select(), by);
     await using typed = await this.#connection.open('bench', { definition: rows });
-    return await counted(order === 'key' ? typed : typed.select());
+    return await scanned(order === 'key' ? typed : typed.select(), by);
   }
 
   filter({ how }: FilterTask): Promise<number> {
@@ -128,6 +128,17 @@ const dial = ({ port, ca }: ClientOptions, isEncrypted: boolean): Promise<Connec
   isEncrypted
     ? connect(`rsynds://localhost:${port}`, { tls: { ca }, timeoutMs: 60 * SECOND })
     : connect(`localhost:${port}`, { encrypt: false, timeoutMs: 60 * SECOND });
+
+type Scannable = AsyncIterable<unknown> & { batches(): AsyncIterable<readonly unknown[]> };
+
+async function scanned(all: Scannable, by: 'batch' | 'record'): Promise<number> {
+  if (by === 'record') return counted(all);
+  let count = 0;
+  for await (const records of all.batches()) {
+    for (const _ of records) count++;
+  }
+  return count;
+}
 
 async function counted(records: AsyncIterable<unknown>): Promise<number> {
   let count = 0;
