@@ -24,7 +24,15 @@ const COLOURS = {
   aim: '#6c7fd8',
 };
 
-export function drawChart(machine: Machine, outcomes: readonly LineOutcome[]): string {
+/** Of the comparison, for the head. */
+const WAY = '; both over TLS 1.3, AES-256-GCM, where nothing else is said';
+
+export function drawChart(
+  machine: Machine,
+  outcomes: readonly LineOutcome[],
+  { rounds, records }: { readonly rounds: number; readonly records: number },
+): string {
+  const size = `${rounds} round${rounds === 1 ? '' : 's'}, ${records} records`;
   const bars = outcomes.flatMap((outcome) =>
     judge(outcome)
       .filter(({ aim }) => aim.atLeast !== undefined)
@@ -36,11 +44,15 @@ export function drawChart(machine: Machine, outcomes: readonly LineOutcome[]): s
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img"`,
     ` font-family="system-ui, sans-serif" font-size="12" fill="${COLOURS.text}">`,
     '<title>rsynd over TLS 1.3, beside others on the same machine</title>',
-    text(8, 20, 'rsynd as a multiple of the other side; both over TLS 1.3, AES-256-GCM', 'bold'),
-    text(8, 38, 'bar: median of the rounds; thin line: lowest to highest round; mark: the aim'),
+    text(8, 20, `rsynd as a multiple of the other side${WAY}`, 'bold'),
+    text(8, 38, 'bar: median; thin line: lowest to highest round; blue mark: the aim;'),
+    text(398, 38, 'green', 'bold', COLOURS.met),
+    text(436, 38, 'met,'),
+    text(464, 38, 'orange', 'bold', COLOURS.missed),
+    text(512, 38, 'missed; logarithmic scale'),
     ...TICKS.map((ratio) => tick(ratio, TOP + bars.length * ROW)),
     ...bars.map((bar, index) => drawBar(bar, TOP + index * ROW)),
-    text(8, height - 8, `${cpu}, ${cores} cores, Node ${node}, commit ${commit}, ${date}`),
+    text(8, height - 8, `${cpu}, ${cores} cores, Node ${node}, commit ${commit}, ${date}; ${size}`),
     '</svg>',
     '',
   ].join('\n');
@@ -83,8 +95,10 @@ function text(
   baseline: number,
   words: string,
   how?: 'end' | 'middle' | 'bold',
+  colour?: string,
 ): string {
-  const style = how === 'bold' ? ' font-weight="bold"' : how ? ` text-anchor="${how}"` : '';
+  const weight = how === 'bold' ? ' font-weight="bold"' : how ? ` text-anchor="${how}"` : '';
+  const style = colour === undefined ? weight : `${weight} fill="${colour}"`;
   return `<text x="${left}" y="${baseline}"${style}>${escaped(words)}</text>`;
 }
 

@@ -120,7 +120,8 @@ t.test('nothing is said of an aim beside somebody who is not there', async (t) =
 t.test('the chart is well-formed, whatever the machine is called', async (t) => {
   isWellFormed(t, readFileSync(svg, 'utf8'));
   const machine = { cpu: 'a <b> & "c"', cores: 2, node: 'v1', commit: '', date: '' } as Machine;
-  const drawn = drawChart(machine, [outcomeOf('bulk', sideOf('rsynd', 99), sideOf('COPY', 100))]);
+  const outcome = outcomeOf('bulk', sideOf('rsynd', 99), sideOf('COPY', 100));
+  const drawn = drawChart(machine, [outcome], { rounds: 1, records: 100 });
   isWellFormed(t, drawn);
   t.match(drawn, 'a &lt;b&gt; &amp;');
   t.match(drawn, '0.99 x');

@@ -1,7 +1,7 @@
 // npm run bench: rsynd beside PostgreSQL, Redis and bare TLS, on one machine, in one run, sides in turn.
 // README.md beside this says what each line is and what it does not prove; --help says what can be asked.
 
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { drawChart } from './chart.js';
 import { prepareGround } from './ground.js';
 import type { Line, LineOutcome } from './line.js';
@@ -10,6 +10,9 @@ import { type Options, readOptions } from './options.js';
 import { aimsText, headText, jsonOf, lineText } from './report.js';
 import { runLine } from './rounds.js';
 import { allLines } from './works/works.js';
+
+/** What the caller can mend. */
+class UsageError extends Error {}
 
 const options = readOptions(process.argv.slice(2));
 const undo: (() => unknown)[] = [];
@@ -20,6 +23,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 try {
   await bench(options);
+} catch (error) {
+  console.error(error instanceof UsageError ? error.message : error);
+  process.exitCode = 1;
 } finally {
   await tidyUp();
 }
@@ -34,6 +40,8 @@ function tidyUp(): Promise<void> {
 
 async function bench(options: Options): Promise<void> {
   const lines = chosen(allLines(options), options.only);
+  // What cannot be written is better known now than in eight minutes.
+  for (const path of [options.json, options.svg]) if (path !== undefined) appendFileSync(path, '');
   const machine = describeMachine();
   const ground = await prepareGround(teardown, options);
   console.log(headText(machine, options, ground));
@@ -53,7 +61,7 @@ async function bench(options: Options): Promise<void> {
   if (json !== undefined) {
     writeFileSync(json, jsonOf({ machine, options, ground, outcomes, verified }));
   }
-  if (svg !== undefined) writeFileSync(svg, drawChart(machine, outcomes));
+  if (svg !== undefined) writeFileSync(svg, drawChart(machine, outcomes, options));
 }
 
 /** By name, or by the beginning of it where no line has that name. */
@@ -68,5 +76,5 @@ function linesNamed(word: string, lines: readonly Line[]): readonly Line[] {
   const found = exact.length > 0 ? exact : lines.filter(({ name }) => name.startsWith(word));
   if (found.length > 0) return found;
   const known = lines.map(({ name }) => name).join(', ');
-  throw new Error(`there is no line ${word}; there are ${known}`);
+  throw new UsageError(`there is no line ${word}; there are ${known}`);
 }
