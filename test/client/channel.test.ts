@@ -18,6 +18,11 @@ import {
   open,
   type RecordOf,
 } from '../../client/index.js';
+import {
+  recordsPerFrameMax,
+  storeManyBatchBytes,
+  storeManyBatchesInFlightMax,
+} from '../../shared/base/limits.js';
 import type { Reply, Request } from '../../shared/protocol/message.js';
 import { makeGrfa } from '../../shared/record/rfa.js';
 import { type Asked, rfaOf, startFake } from './fake-server.js';
@@ -185,19 +190,23 @@ t.test('storeMany sends bounded batches, and says how many were stored', async (
   function* many(count: number, bad: number) {
     for (let n = 1; n <= count; n++) yield record(n === bad ? '!' : 'x');
   }
-  t.strictSame(await channel.storeMany(many(30_000, 0)), { stored: 30_000 });
+  t.strictSame(await channel.storeMany(many(100_000, 0)), { stored: 100_000 });
   t.equal(
     batches.reduce((sum, size) => sum + size, 0),
-    30_000,
+    100_000,
   );
-  t.ok(Math.max(...batches) <= 8192, 'about 64 KiB each');
+  t.ok(Math.max(...batches) <= recordsPerFrameMax, 'no more records than fit a frame');
+  t.ok(Math.max(...batches) * record('x').length <= storeManyBatchBytes, 'nor bytes');
   t.strictSame(await channel.storeMany([]), { stored: 0 });
   batches.length = 0;
   await t.rejects(channel.storeMany(many(1_000_000, 10)), {
     code: 'ERR_NODUPS',
     message: /^Duplicate key specified: key 0 \(\d+ records were stored; record 10 of those given/,
   });
-  t.ok(batches.length < 12, 'nothing more was sent than was on its way');
+  t.ok(
+    batches.length <= 1 + storeManyBatchesInFlightMax,
+    'nothing more was sent than was on its way',
+  );
   async function* broken() {
     yield record('1');
     throw new Error('source');

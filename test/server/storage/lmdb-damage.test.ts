@@ -43,7 +43,9 @@ async function fileOf(t: Test, count: number, noteBytes = 180): Promise<string> 
   const drafts = Array.from({ length: count }, (_, n) =>
     rowDraft({ id: `${n}`, group: `${n % 5}`, note: `<note ${n}>`.padEnd(noteBytes, '.') }),
   );
-  await file.insertMany(drafts);
+  // In several commits, so that there are freed pages between what lies in the file.
+  for (let from = 0; from < count; from += 1000)
+    await file.insertMany(drafts.slice(from, from + 1000));
   await engine.close();
   return path;
 }
