@@ -50,9 +50,22 @@ async function serve(t: Test, clients: number) {
 }
 
 /** The real program, each process of it allowed so few descriptors. */
-async function serveWithFew(t: Test, descriptors: number): Promise<number> {
+async function serveWithFew(t: Test, descriptors: number) {
   const data = temporaryDirectory(t);
-  const args = ['-p', '0', '-d', data, '-n', '-u', 'demo', '--workers', String(WORKERS)];
+  const { bundle, ca } = await writeCertificate(data);
+  const args = [
+    '-p',
+    '0',
+    '-d',
+    data,
+    '-encrypt',
+    `-cert=${bundle}`,
+    '-n',
+    '-u',
+    'demo',
+    '--workers',
+    String(WORKERS),
+  ];
   const command = `ulimit -n ${descriptors} && exec "$0" dist/server/main.js "$@"`;
   const child = spawn('sh', ['-c', command, process.execPath, ...args], {
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -60,11 +73,11 @@ async function serveWithFew(t: Test, descriptors: number): Promise<number> {
   });
   t.teardown(() => child.kill('SIGKILL'));
   const [ready] = await once(createInterface(child.stdout), 'line');
-  return Number(/port=(\d+)/.exec(String(ready))?.[1]);
+  return { port: Number(/port=(\d+)/.exec(String(ready))?.[1]), ca };
 }
 
 t.test('workers that had no descriptor left serve again when they have', async (t) => {
-  const port = await serveWithFew(t, 100);
+  const { port, ca } = await serveWithFew(t, 100);
   const crowd: Socket[] = [];
   while (crowd.length < 900) {
     const socket = connectSocket({ port, host: '127.0.0.1' });
@@ -80,7 +93,7 @@ t.test('workers that had no descriptor left serve again when they have', async (
   // As many as two of three workers may not have: none waits for a connection that was lost on its way.
   const served: Connection[] = [];
   while (served.length < 160) {
-    const dialled = connect(`localhost:${port}`, { ...PLAIN, timeoutMs: 5000 });
+    const dialled = connect(`localhost:${port}`, { tls: { ca }, timeoutMs: 5000 });
     const connection = await dialled.catch(() => sleep(100, undefined));
     if (connection !== undefined) served.push(connection);
   }
