@@ -32,6 +32,8 @@ export type ToWorker =
   | ({ readonly kind: 'start' } & WorkerStart)
   /** Comes with a socket. */
   | { readonly kind: 'connection' }
+  /** So many were handed over by now; asked when the last is not taken for a while. It may be lost on the way. */
+  | { readonly kind: 'handed'; readonly count: number }
   | { readonly kind: 'tickets'; readonly ticketSecret: string }
   | { readonly kind: 'reload'; readonly options: DaemonOptions }
   /** The password check may run now. */

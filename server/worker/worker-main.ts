@@ -46,12 +46,15 @@ async function start(given: WorkerStart): Promise<Worker> {
   return { log, team, daemon };
 }
 
-function obey({ team, daemon }: Worker, message: ToWorker, socket: Socket | undefined): void {
+function obey({ log, team, daemon }: Worker, message: ToWorker, socket: Socket | undefined): void {
   switch (message.kind) {
     case 'start':
       return;
     case 'connection':
       return team.hand(socket);
+    case 'handed':
+      if (team.handed(message.count)) log.warn('a connection did not arrive: too many open files');
+      return;
     case 'tickets':
       team.useTickets(message.ticketSecret);
       return daemon.useNewTickets();

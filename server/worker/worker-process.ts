@@ -7,6 +7,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import {
+  connectionHandedMs,
   connectionsHandedMax,
   drainDeadlineMs,
   workerStartMs,
@@ -46,6 +47,9 @@ export class WorkerProcess implements Place {
   readonly #child: ChildProcess;
   /** On their way; the first is being handed over. */
   readonly #inHand: Socket[] = [];
+  /** Handed over since it started. */
+  #handed = 0;
+  #asking: NodeJS.Timeout | undefined;
   #killer: NodeJS.Timeout;
   #connections = 0;
   #state: 'starting' | 'ready' | 'stopping' | 'ended' = 'starting';
@@ -125,6 +129,7 @@ export class WorkerProcess implements Place {
     return new Promise((resolve) => {
       const end = (code: number | null, signal: NodeJS.Signals | null): void => {
         clearTimeout(this.#killer);
+        clearTimeout(this.#asking);
         const hasServed = this.#hasServed;
         const livedMs = hasServed ? performance.now() - startedAt : 0;
         this.#state = 'ended';
@@ -151,6 +156,7 @@ export class WorkerProcess implements Place {
         this.#error = errorOf(message.failure);
         return;
       case 'took':
+        clearTimeout(this.#asking);
         this.#inHand.shift();
         this.#handFirst();
         return this.#options.onFree();
@@ -178,5 +184,8 @@ export class WorkerProcess implements Place {
     if (socket === undefined || !this.#child.connected) return;
     const message: ToWorker = { kind: 'connection' };
     this.#child.send(message, socket, ignoreError);
+    const count = ++this.#handed;
+    // Node gives up a socket that the other process has no descriptor for, and tells nobody.
+    this.#asking = setTimeout(() => this.send({ kind: 'handed', count }), connectionHandedMs);
   }
 }

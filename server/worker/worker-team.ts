@@ -20,6 +20,8 @@ export class WorkerTeam implements Team {
   readonly turns: RemoteTurns;
   readonly #send: Send;
   #ticketSecret: Buffer;
+  /** Connections that came, or did not come and are known to be lost. */
+  #received = 0;
   #take: (socket: Socket) => void = (socket) => socket.destroy();
 
   constructor(start: WorkerStart, send: Send) {
@@ -47,10 +49,21 @@ export class WorkerTeam implements Team {
 
   /** From the supervisor: a connection for this process; undefined when its client has left on the way. */
   hand(socket: Socket | undefined): void {
+    this.#received++;
     this.#send({ kind: 'took' });
     if (socket === undefined) return this.#send({ kind: 'closed' });
     socket.on('error', ignoreError).once('close', () => this.#send({ kind: 'closed' }));
     this.#take(socket);
+  }
+
+  /**
+   * From the supervisor: so many connections are behind us. True when the last of them never came: a process without
+   * a free descriptor gets none, and is told nothing.
+   */
+  handed(count: number): boolean {
+    if (count <= this.#received) return false;
+    this.hand(undefined);
+    return true;
   }
 
   /** From the supervisor: what ticket keys are made of from now on. */

@@ -270,6 +270,8 @@ export const workersMax = 64;
 /** Connections that wait for a process to take them; of one process on their way to it. */
 export const connectionsWaitingMax = 1024;
 export const connectionsHandedMax = 16;
+/** After so long a process is asked whether the connection on its way to it is lost. */
+export const connectionHandedMs = 1_000;
 /** A process must be ready by then, and gone so long after it was told to stop and the drain is over. */
 export const workerStartMs = 60_000;
 export const workerStopMs = 5_000;
