@@ -22,6 +22,7 @@ import {
   TABLE_HEADER,
   TABLE_LARGE,
 } from './format.js';
+import { setHead } from './head.js';
 import {
   HeldTransaction,
   type NativeEnvironment,
@@ -68,6 +69,8 @@ interface RootTable extends Table<Uint8Array, Buffer> {
   useReadTransaction(): ReadTransaction;
   readerCheck(): number;
   close(): Promise<void>;
+  /** Inside a write transaction: its number. */
+  getWriteTxnId(): number;
 }
 
 export interface EnvironmentOptions {
@@ -77,6 +80,9 @@ export interface EnvironmentOptions {
   readonly noSync?: boolean;
 }
 
+/** Others may open the file, and set it back, again and again. */
+const setBackMax = 100;
+
 /** Databases of one file, besides room for the unnamed one. */
 const databasesMax = keysPerFileMax + 8;
 
@@ -85,6 +91,7 @@ export class Environment {
   /** The same file past LMDB. */
   readonly data: DataFile;
   readonly #root: RootTable;
+  readonly #path: string;
   readonly #create: boolean;
   readonly #listed: ListedTables;
   readonly #held: HeldTransaction;
@@ -94,6 +101,7 @@ export class Environment {
   /** ERR_SRVRLIMIT when the system lets us open no more files. */
   constructor(path: string, { create, noSync = false }: EnvironmentOptions) {
     requireDescriptors(basename(path));
+    this.#path = path;
     this.#create = create;
     this.#root = openLmdb({
       path,
@@ -110,6 +118,8 @@ export class Environment {
     this.#held = new HeldTransaction(this.#root.env);
     this.data = new DataFile(path);
     this.#root.readerCheck();
+    // Opening it may itself have set it back (head.ts); readers would go on without what was committed last.
+    this.transact(() => 'undo');
   }
 
   // Each table is undefined when it is missing and not to be made.
@@ -198,10 +208,26 @@ export class Environment {
   // biome-ignore lint/suspicious/noConfusingVoidType: most steps have nothing to say.
   transact(step: () => 'undo' | void): void {
     try {
-      this.#root.transactionSync(() => (step() === 'undo' ? ABORT : undefined));
+      for (let isBegun = false, tries = setBackMax; !isBegun; tries--) {
+        this.#root.transactionSync(() => {
+          isBegun = this.#isOnNewest(tries);
+          return isBegun && step() !== 'undo' ? undefined : ABORT;
+        });
+      }
     } finally {
       this.#held.release();
     }
+  }
+
+  /** False when LMDB began on an older state than the newest, which is put right for the next try. */
+  #isOnNewest(tries: number): boolean {
+    const newest = this.data.newest().transaction;
+    const begun = this.#root.getWriteTxnId() - 1;
+    if (begun === newest) return true;
+    if (tries <= 0)
+      throw new Error(`LMDB begins on transaction ${begun} where ${newest} is the newest`);
+    setHead(this.#path, newest);
+    return false;
   }
 
   /** A real view of the first `length` bytes of what getBinaryFast gave; good until the next read. */

@@ -3,11 +3,13 @@
 
 import {
   closeSync,
+  constants,
   fchmodSync,
   fchownSync,
   fdatasyncSync,
   fstatSync,
   fsyncSync,
+  lstatSync,
   openSync,
   readSync,
   renameSync,
@@ -52,8 +54,14 @@ export class LogFile {
   /** The log of the file at `path`; undefined when it has none. ERR_PROTEC. */
   static open(path: string): LogFile | undefined {
     try {
-      return new LogFile(openSync(logPath(path), 'r+'));
+      // Whoever may write to the directory could put a link there, and have us write elsewhere.
+      const fd = openSync(logPath(path), constants.O_RDWR | constants.O_NOFOLLOW);
+      const { nlink } = fstatSync(fd);
+      if (nlink <= 1) return new LogFile(fd);
+      closeSync(fd);
+      throw isLink(path);
     } catch (error) {
+      if (codeOf(error) === 'ELOOP') throw isLink(path);
       if (codeOf(error) === 'ENOENT') return undefined;
       throw protectedOr(error, path);
     }
@@ -147,7 +155,7 @@ export class LogFile {
   /** False when somebody removed the log or put another in its place. */
   isAt(path: string): boolean {
     const here = fstatSync(this.#fd);
-    const there = statSync(logPath(path), { throwIfNoEntry: false });
+    const there = lstatSync(logPath(path), { throwIfNoEntry: false });
     return here.ino === there?.ino && here.dev === there.dev;
   }
 
@@ -177,6 +185,12 @@ function openNew(making: string, path: string): number {
   } catch (error) {
     throw protectedOr(error, path);
   }
+}
+
+function isLink(path: string): RsyndError {
+  const file = basename(path);
+  const why = `${file}-log is a link, which the server does not follow; find out who made it, and remove it`;
+  return new RsyndError('ERR_PROTEC', why, { file });
 }
 
 const codeOf = (error: unknown): unknown =>

@@ -45,7 +45,8 @@ function isMadeOrFails(claim: string, name: string): boolean {
 
 function isMade(claim: string): boolean {
   const making = `${claim}.${process.pid}`;
-  writeFileSync(making, `${readBootId()} ${identity.self}`, { mode: 0o644 });
+  rmSync(making, { force: true });
+  writeFileSync(making, `${readBootId()} ${identity.self}`, { mode: 0o644, flag: 'wx' });
   try {
     linkSync(making, claim);
     return true;
