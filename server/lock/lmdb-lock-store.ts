@@ -7,6 +7,8 @@ import { open, type RootDatabase } from 'lmdb';
 import { RsyndError } from '../../shared/base/error.js';
 import { lockFileReserveBytes, lockMapBytes, lockReadersMax } from '../../shared/base/limits.js';
 import { requireDescriptors } from '../descriptors.js';
+import { DataFile } from '../storage/lmdb/data-file.js';
+import { transactOnNewest } from '../storage/lmdb/head.js';
 import {
   isErrno,
   lockFilePath,
@@ -22,7 +24,18 @@ export interface LmdbLockStoresOptions {
   readonly bootId?: string;
 }
 
-type LockDatabase = RootDatabase<Buffer, Buffer>;
+type LockDatabase = RootDatabase<Buffer, Buffer> & {
+  /** Inside a write transaction: its number. */
+  getWriteTxnId(): number;
+};
+
+/** An open table of locks. */
+interface OpenTable {
+  readonly database: LockDatabase;
+  readonly path: string;
+  /** The same file past LMDB. */
+  readonly data: DataFile;
+}
 
 interface KnownStore {
   readonly store: LockStore;
@@ -68,34 +81,35 @@ function inMemory(known: KnownStore | undefined): KnownStore {
 /** Undefined when the directory cannot be written to. */
 function openStore(directory: string, path: string, bootId: string): KnownStore | undefined {
   requireDescriptors('the table of its locks');
-  let database: LockDatabase;
+  let table: OpenTable;
   try {
     makeLockFile(directory, path);
     removeStaleLockFiles(directory, bootId);
-    database = openDatabase(path);
+    table = openTable(path);
   } catch (error) {
     if (!isUnwritable(error)) throw explain(directory, error);
     return undefined;
   }
-  reserveSpace(database, path);
+  reserveSpace(table);
   const known: KnownStore = {
     inode: statSync(path).ino,
     closed: false,
     store: {
       inputOnly: false,
-      transact: (change) => transact(database, directory, change),
+      transact: (change) => transact(table, directory, change),
       close: () => {
         if (known.closed) return;
         known.closed = true;
-        return database.close();
+        table.data.close();
+        return table.database.close();
       },
     },
   };
   return known;
 }
 
-function openDatabase(path: string): LockDatabase {
-  return open<Buffer, Buffer>({
+function openTable(path: string): OpenTable {
+  const database = open<Buffer, Buffer>({
     path,
     noSubdir: true,
     noSync: true, // No lock outlives the machine, so nothing needs to reach the disk.
@@ -105,14 +119,15 @@ function openDatabase(path: string): LockDatabase {
     keyEncoding: 'binary',
     encoding: 'binary',
   });
+  return { database: database as LockDatabase, path, data: new DataFile(path) };
 }
 
 /**
  * Fills the file up to its usual size once, so that reading with locks goes on when the disk is full:
  * LMDB writes into what is there. Inside a step, because then nobody else makes the file longer.
  */
-function reserveSpace(database: LockDatabase, path: string): void {
-  database.transactionSync(() => {
+function reserveSpace({ database, path, data }: OpenTable): void {
+  transactOnNewest(database, { path, data }, () => {
     const file = openSync(path, 'r+');
     try {
       const { size } = fstatSync(file);
@@ -127,13 +142,13 @@ function reserveSpace(database: LockDatabase, path: string): void {
 }
 
 function transact<T>(
-  database: LockDatabase,
+  { database, path, data }: OpenTable,
   directory: string,
   change: (table: LockTable) => T,
 ): T {
   let thrown: { error: unknown } | undefined;
   try {
-    return database.transactionSync(() => {
+    return transactOnNewest(database, { path, data }, () => {
       try {
         return change(new LmdbLockTable(database));
       } catch (error) {

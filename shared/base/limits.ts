@@ -168,6 +168,9 @@ export const inspectedWholeBytesMax = 64 * 1024 * 1024;
 export const inspectedFilesMax = 10_000;
 /** Levels a tree of pages can have; more is damage. */
 export const treeDepthMax = 32;
+/** LMDB's number of the newest transaction is put right so often for one transaction, and by so many. */
+export const headTriesMax = 100;
+export const headSetBackMax = 100_000;
 /** A figure of free disk space is used again for so long, as long as it says that there is plenty. */
 export const freeBytesAgeMs = 50;
 export const diskPlentyBytes = 1024 * 1024 * 1024;

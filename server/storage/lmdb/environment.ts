@@ -22,7 +22,7 @@ import {
   TABLE_HEADER,
   TABLE_LARGE,
 } from './format.js';
-import { setHead } from './head.js';
+import { transactOnNewest } from './head.js';
 import {
   HeldTransaction,
   type NativeEnvironment,
@@ -80,9 +80,6 @@ export interface EnvironmentOptions {
   readonly noSync?: boolean;
 }
 
-/** Others may open the file, and set it back, again and again. */
-const setBackMax = 100;
-
 /** Databases of one file, besides room for the unnamed one. */
 const databasesMax = keysPerFileMax + 8;
 
@@ -118,7 +115,7 @@ export class Environment {
     this.#held = new HeldTransaction(this.#root.env);
     this.data = new DataFile(path);
     this.#root.readerCheck();
-    // Opening it may itself have set it back (head.ts); readers would go on without what was committed last.
+    // Opening it may have set LMDB back (head.ts): readers would go on without what was committed last.
     this.transact(() => 'undo');
   }
 
@@ -208,26 +205,11 @@ export class Environment {
   // biome-ignore lint/suspicious/noConfusingVoidType: most steps have nothing to say.
   transact(step: () => 'undo' | void): void {
     try {
-      for (let isBegun = false, tries = setBackMax; !isBegun; tries--) {
-        this.#root.transactionSync(() => {
-          isBegun = this.#isOnNewest(tries);
-          return isBegun && step() !== 'undo' ? undefined : ABORT;
-        });
-      }
+      const seen = { path: this.#path, data: this.data };
+      transactOnNewest(this.#root, seen, () => (step() === 'undo' ? ABORT : undefined));
     } finally {
       this.#held.release();
     }
-  }
-
-  /** False when LMDB began on an older state than the newest, which is put right for the next try. */
-  #isOnNewest(tries: number): boolean {
-    const newest = this.data.newest().transaction;
-    const begun = this.#root.getWriteTxnId() - 1;
-    if (begun === newest) return true;
-    if (tries <= 0)
-      throw new Error(`LMDB begins on transaction ${begun} where ${newest} is the newest`);
-    setHead(this.#path, newest);
-    return false;
   }
 
   /** A real view of the first `length` bytes of what getBinaryFast gave; good until the next read. */
