@@ -39,6 +39,9 @@ export interface WorkerEnd {
   readonly error: Error | undefined;
 }
 
+/** Lets glibc give back what LMDB allocates for each open file and does not use (ARCHITECTURE.md, Known limits). */
+const FOR_MANY_FILES = { MALLOC_MMAP_THRESHOLD_: '131072' };
+
 export class WorkerProcess implements Place {
   readonly number: number;
   /** Never rejects. */
@@ -60,7 +63,10 @@ export class WorkerProcess implements Place {
   constructor(options: WorkerProcessOptions) {
     this.#options = options;
     this.number = options.start.number;
-    this.#child = fork(PROGRAM, [], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    this.#child = fork(PROGRAM, [], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      env: { ...FOR_MANY_FILES, ...process.env },
+    });
     this.#killer = this.#killAfter(workerStartMs);
     this.ended = this.#watchEnd();
     this.#child.on('message', (value) => this.#hear(messageFrom<FromWorker>(value)));
