@@ -18,17 +18,11 @@ import { StateDirectory } from '../../../server/state/state-directory.js';
 import { Supervisor } from '../../../server/worker/supervisor.js';
 import { connectionsHandedMax } from '../../../shared/base/limits.js';
 import { writeCertificate } from '../../fixture/certificate.js';
-import { cleanEnvironment } from '../../fixture/daemon.js';
 import { temporaryDirectory } from '../../fixture/temporary-directory.js';
 
 const WORKERS = 3;
 
 t.setTimeout(120_000);
-// Workers inherit ours: nothing of the test runner's hooks.
-for (const name of Object.keys(process.env)) {
-  if (!(name in cleanEnvironment())) delete process.env[name];
-}
-
 async function startSupervisor(
   t: Test,
   limits: Partial<ListenerLimits> = {},
@@ -44,13 +38,14 @@ async function startSupervisor(
     ...change,
     data,
   };
-  const supervisor = await Supervisor.start(options, {
+  const parts = {
     log: createLog({ level: 'info', file: logFile }),
     software: 'test',
     typed: {},
-    onFailed: (error) => t.fail(error.message),
+    onFailed: (error: Error) => void t.fail(error.message),
     limits,
-  });
+  };
+  const supervisor = await Supervisor.start(options, parts);
   t.teardown(() => supervisor.stop());
   const { port } = supervisor.address;
   const log = () => readFileSync(logFile, 'utf8').trimEnd().split('\n');
