@@ -9,6 +9,7 @@ import { lockFileReserveBytes, lockMapBytes, lockReadersMax } from '../../shared
 import { requireDescriptors } from '../descriptors.js';
 import { DataFile } from '../storage/lmdb/data-file.js';
 import { transactOnNewest } from '../storage/lmdb/head.js';
+import { refuseLinkedLock } from '../storage/lmdb/paths.js';
 import {
   isErrno,
   lockFilePath,
@@ -109,6 +110,7 @@ function openStore(directory: string, path: string, bootId: string): KnownStore 
 }
 
 function openTable(path: string): OpenTable {
+  refuseLinkedLock(path);
   const database = open<Buffer, Buffer>({
     path,
     noSubdir: true,
@@ -200,6 +202,7 @@ function hasNoRoom(directory: string): boolean {
 }
 
 function explain(directory: string, cause: unknown): RsyndError {
+  if (cause instanceof RsyndError) return cause;
   if (isErrno(cause, 'ENOENT', 'ENOTDIR')) {
     return new RsyndError('ERR_FNF', 'its directory is not there any more', { cause });
   }

@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -228,3 +228,22 @@ t.test(
     t.equal(readFileSync(outside, 'latin1'), content);
   },
 );
+
+t.test('does not follow a link in the place of a table of readers', async (t) => {
+  const data = temporaryDirectory(t);
+  const outside = join(temporaryDirectory(t), 'outside');
+  const content = 'not ours'.repeat(4000);
+  writeFileSync(outside, content);
+  await isamc(join(data, 'counts.ism'), countFile);
+  const daemon = await startDaemon(t, ['-d', data, '-n', '-u', 'shop']);
+  rmSync(join(data, 'counts.ism-lock'), { force: true });
+  for (const link of [symlinkSync, linkSync]) {
+    link(outside, join(data, 'counts.ism-lock'));
+    const opened = open(`counts@${daemon.server}`, { ...PLAIN, mode: 'update' });
+    await t.rejects(opened, { code: 'ERR_PROTEC', message: /counts\.ism-lock is a link/ });
+    rmSync(join(data, 'counts.ism-lock'));
+  }
+  t.equal(readFileSync(outside, 'latin1'), content);
+  const file = await open(`counts@${daemon.server}`, { ...PLAIN, mode: 'update' });
+  await file.close();
+});

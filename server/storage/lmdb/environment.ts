@@ -31,6 +31,7 @@ import {
 } from './held-transaction.js';
 import { ListedTables } from './listed-tables.js';
 import { isLmdbError } from './lmdb-error.js';
+import { refuseLinkedLock } from './paths.js';
 import { placeKey } from './place-key.js';
 
 export type { ReadOptions, ReadTransaction };
@@ -95,9 +96,10 @@ export class Environment {
   #isFresh = false;
   #view: Buffer = Buffer.alloc(0);
 
-  /** ERR_SRVRLIMIT when the system lets us open no more files. */
+  /** ERR_SRVRLIMIT when the system lets us open no more files, ERR_PROTEC where its table of readers is a link. */
   constructor(path: string, { create, noSync = false }: EnvironmentOptions) {
     requireDescriptors(basename(path));
+    refuseLinkedLock(path);
     this.#path = path;
     this.#create = create;
     this.#root = openLmdb({

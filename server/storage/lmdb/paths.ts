@@ -1,7 +1,9 @@
 // The files on disk that belong to one ISAM file: itself, and beside it LMDB's table of readers, the
 // log of what LMDB has not flushed yet, and what keeps two processes from recovering it together.
 
-import { rmSync } from 'node:fs';
+import { lstatSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
+import { RsyndError } from '../../../shared/base/error.js';
 
 export const lockPath = (path: string): string => `${path}-lock`;
 
@@ -25,3 +27,20 @@ export function removeCompanions(path: string): void {
     rmSync(companion, { force: true });
   }
 }
+
+/**
+ * LMDB opens its table of readers wherever a link leads: whoever may write to the directory could have us write
+ * elsewhere. ERR_PROTEC.
+ */
+export function refuseLinkedLock(path: string): void {
+  const facts = lstatSync(lockPath(path), { throwIfNoEntry: false });
+  if (facts === undefined || (facts.isFile() && facts.nlink === 1)) return;
+  throw isLink(basename(lockPath(path)));
+}
+
+export const isLink = (companion: string): RsyndError =>
+  new RsyndError(
+    'ERR_PROTEC',
+    `${companion} is a link, which is not followed; find out who made it, and remove it`,
+    { file: companion },
+  );

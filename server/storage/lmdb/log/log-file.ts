@@ -21,7 +21,7 @@ import { basename } from 'node:path';
 import { RsyndError } from '../../../../shared/base/error.js';
 import { logAreaBytes, logChunkBytes } from '../../../../shared/base/limits.js';
 import { syncDirectory } from '../flush.js';
-import { logPath } from '../paths.js';
+import { isLink, logPath } from '../paths.js';
 import {
   type Area,
   areaStart,
@@ -59,9 +59,9 @@ export class LogFile {
       const { nlink } = fstatSync(fd);
       if (nlink <= 1) return new LogFile(fd);
       closeSync(fd);
-      throw isLink(path);
+      throw isLink(basename(logPath(path)));
     } catch (error) {
-      if (codeOf(error) === 'ELOOP') throw isLink(path);
+      if (codeOf(error) === 'ELOOP') throw isLink(basename(logPath(path)));
       if (codeOf(error) === 'ENOENT') return undefined;
       throw protectedOr(error, path);
     }
@@ -185,12 +185,6 @@ function openNew(making: string, path: string): number {
   } catch (error) {
     throw protectedOr(error, path);
   }
-}
-
-function isLink(path: string): RsyndError {
-  const file = basename(path);
-  const why = `${file}-log is a link, which the server does not follow; find out who made it, and remove it`;
-  return new RsyndError('ERR_PROTEC', why, { file });
 }
 
 const codeOf = (error: unknown): unknown =>
