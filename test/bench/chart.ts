@@ -24,6 +24,10 @@ const COLOURS = {
   aim: '#6c7fd8',
 };
 
+const LEGEND =
+  '<text x="8" y="38">bar: median; thin line: lowest to highest round; blue mark: the aim; ' +
+  `<tspan fill="${COLOURS.met}" font-weight="bold">green</tspan> met, ` +
+  `<tspan fill="${COLOURS.missed}" font-weight="bold">orange</tspan> missed; logarithmic scale</text>`;
 /** Of the comparison, for the head. */
 const WAY = '; both over TLS 1.3, AES-256-GCM, where nothing else is said';
 
@@ -45,11 +49,7 @@ export function drawChart(
     ` font-family="system-ui, sans-serif" font-size="12" fill="${COLOURS.text}">`,
     '<title>rsynd over TLS 1.3, beside others on the same machine</title>',
     text(8, 20, `rsynd as a multiple of the other side${WAY}`, 'bold'),
-    text(8, 38, 'bar: median; thin line: lowest to highest round; blue mark: the aim;'),
-    text(398, 38, 'green', 'bold', COLOURS.met),
-    text(436, 38, 'met,'),
-    text(464, 38, 'orange', 'bold', COLOURS.missed),
-    text(512, 38, 'missed; logarithmic scale'),
+    LEGEND,
     ...TICKS.map((ratio) => tick(ratio, TOP + bars.length * ROW)),
     ...bars.map((bar, index) => drawBar(bar, TOP + index * ROW)),
     text(8, height - 8, `${cpu}, ${cores} cores, Node ${node}, commit ${commit}, ${date}; ${size}`),
@@ -95,10 +95,8 @@ function text(
   baseline: number,
   words: string,
   how?: 'end' | 'middle' | 'bold',
-  colour?: string,
 ): string {
-  const weight = how === 'bold' ? ' font-weight="bold"' : how ? ` text-anchor="${how}"` : '';
-  const style = colour === undefined ? weight : `${weight} fill="${colour}"`;
+  const style = how === 'bold' ? ' font-weight="bold"' : how ? ` text-anchor="${how}"` : '';
   return `<text x="${left}" y="${baseline}"${style}>${escaped(words)}</text>`;
 }
 

@@ -341,6 +341,8 @@ t.test(
     const [first] = await connectEach(server);
     if (first === undefined) throw new Error('nobody');
     process.kill(first.pid, 'SIGTERM');
+    // Before it has heard of that it takes connections, and ends them with its own.
+    await server.logLine(({ msg, worker }) => msg === 'stopping' && worker === first.worker);
     const coming = Array.from({ length: 24 }, () => connect(server.server, PLAIN));
     const came = await Promise.all(coming);
     t.equal(came.length, 24);
