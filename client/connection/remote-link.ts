@@ -35,6 +35,8 @@ import { securityError } from './security-error.js';
 /** How this client names itself to the server's log. */
 const SOFTWARE = `rsynd SDK, node ${process.version}`;
 
+const NOW = Promise.resolve();
+
 /**
  * Connects, negotiates and logs in. Rejects with what dial() rejects with, ERR_BADUSER, or the reason of
  * the deadline; then nothing is left open.
@@ -79,7 +81,7 @@ class RemoteLink implements Link, Transport {
     this.#dialled = dialled;
     this.#socket = socket;
     this.#gone = new Promise((resolve) => socket.once('close', () => resolve()));
-    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    dialled.listen((chunk) => this.#take(chunk));
     socket.on('drain', () => this.#exchange.resume());
     socket.on('error', (error) => this.#fail(this.#socketError(error)));
     socket.on('end', () => this.#fail(this.#lost('the server closed it')));
@@ -151,9 +153,7 @@ class RemoteLink implements Link, Transport {
 
   send(channel: number, id: number, request: Request): void {
     encodeRequest(this.#writer, request, channel, id);
-    if (this.#isFlushDue) return;
-    this.#isFlushDue = true;
-    process.nextTick(this.#flush);
+    if (!this.#isFlushDue) this.#flushSoon();
   }
 
   async close(): Promise<void> {
@@ -174,6 +174,17 @@ class RemoteLink implements Link, Transport {
   /** Ends it without a word to the server. */
   destroy(): void {
     this.#fail(this.#lost('it was given up'));
+  }
+
+  /** Cheaper than a task of the next tick, which comes when nothing is asked any more. */
+  #flushSoon(): void {
+    this.#isFlushDue = true;
+    const before = this.#writer.pendingBytes;
+    NOW.then(() => {
+      // Whoever was called back in between may have asked, and those he called back may.
+      if (this.#writer.pendingBytes > before) this.#flushSoon();
+      else this.#flush();
+    });
   }
 
   readonly #flush = (): void => {
