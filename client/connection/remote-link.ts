@@ -22,7 +22,7 @@ import type {
 import { PREAMBLE, PROTOCOL_VERSION } from '../../shared/protocol/version.js';
 import type { ServerAddress } from '../filespec.js';
 import type { ResolvedConnect } from '../open-options.js';
-import { startCall } from './call.js';
+import { startCall, startCallFor } from './call.js';
 import { ChannelNumbers } from './channel-numbers.js';
 import type { Deadline } from './deadline.js';
 import { type Dialled, dial } from './dial.js';
@@ -133,6 +133,15 @@ class RemoteLink implements Link, Transport {
 
   call(request: Request, channel: number, options: CallOptions): Promise<Reply> {
     return startCall(this.#exchange, this.host, request, channel, options);
+  }
+
+  callFor<T>(
+    request: Request,
+    channel: number,
+    options: CallOptions,
+    read: (reply: Reply) => T,
+  ): Promise<T> {
+    return startCallFor(this.#exchange, this.host, request, channel, options, read);
   }
 
   stream(
