@@ -30,6 +30,7 @@ import type { Reply, Request } from '../../shared/protocol/message.js';
 import { errorReply } from '../operation/error-reply.js';
 import { giveFrameBuffer } from '../operation/frame-buffers.js';
 import type { Session, SessionOutput } from '../session/session.js';
+import { DirectSocket } from './direct-socket.js';
 
 /** Bounds of time, in milliseconds; tests bring shorter ones. */
 export interface ConnectionTimes {
@@ -99,7 +100,9 @@ export class SessionConnection implements SessionOutput {
     this.#lastRequestAt = this.#openedAt;
     this.session = options.makeSession(this);
     const { socket } = options;
-    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    const take = (chunk: Buffer): void => this.#take(chunk);
+    if (socket instanceof DirectSocket) socket.readDirectly(take);
+    else socket.on('data', take);
     socket.on('drain', () => this.#drained());
     socket.on('end', () => this.end('closed by client'));
     socket.on('error', (error) => this.destroy(`socket error: ${error.message}`));
