@@ -19,7 +19,7 @@ import { tcpKeepAliveMs } from '../../shared/base/limits.js';
 import { describeCipher } from '../../shared/tls/cipher-description.js';
 import type { ServerAddress } from '../filespec.js';
 import type { ResolvedConnect } from '../open-options.js';
-import { Incoming, type Take } from './incoming.js';
+import { Incoming, type Receiver } from './incoming.js';
 import { withKnownServer } from './known-servers.js';
 import type { LinkSecurity } from './link.js';
 import type { ShownByServer } from './revocation.js';
@@ -39,8 +39,8 @@ import { isPinned, loadTrust, pinOf, pinText, type RevocationRules, type Trust }
 /** A socket ready for the preamble. */
 export interface Dialled {
   readonly socket: Socket;
-  /** Gives `take` all bytes that come; only once. */
-  readonly listen: (take: Take) => void;
+  /** Gives `receiver` all bytes that come; only once. */
+  readonly listen: (receiver: Receiver) => void;
   readonly security: LinkSecurity;
   /**
    * What to say when this server, reached in clear, turns out to want encryption: why TLS failed before,
@@ -80,7 +80,7 @@ async function dialPlain(
   const socket = await connected(connect(to), server, signal);
   return {
     socket,
-    listen: (take) => socket.on('data', take),
+    listen: (receiver) => socket.on('data', (chunk: Buffer) => receiver.take(chunk)),
     security: IN_CLEAR,
     encryptionRequired: whenRequired,
   };
@@ -110,7 +110,7 @@ async function dialTls(
     await refuseRevoked(server, trust.revocation, shown, signal);
     return {
       socket,
-      listen: (take) => incoming.listen(socket, take),
+      listen: (receiver) => incoming.listen(socket, receiver),
       security: describeSecurity(socket),
       encryptionRequired: undefined,
     };

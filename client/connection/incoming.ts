@@ -4,8 +4,13 @@
 
 import type { OnReadOpts, Socket } from 'node:net';
 
-/** Takes bytes, and owns them from then on. */
-export type Take = (chunk: Buffer) => void;
+/** Whom the bytes are for. */
+export interface Receiver {
+  /** Takes bytes, and owns them from then on. */
+  take(chunk: Buffer): void;
+  /** True when `take` would copy a chunk of so many bytes: then it need not own it. */
+  copies(bytes: number): boolean;
+}
 
 /** A whole TLS record. Filled and called back for in one go, so that all connections share it. */
 const recordBuffer = Buffer.allocUnsafeSlow(16 * 1024);
@@ -13,7 +18,7 @@ const recordBuffer = Buffer.allocUnsafeSlow(16 * 1024);
 export class Incoming {
   /** For tls.connect(). */
   readonly onread: OnReadOpts;
-  #take: Take | undefined;
+  #receiver: Receiver | undefined;
   /** What came before anybody listened, a refusal at most: reading stops with the first of it. */
   readonly #early: Buffer[] = [];
 
@@ -24,19 +29,24 @@ export class Incoming {
     };
   }
 
-  /** Gives `take` all that came and will come over `socket`, which was made with our `onread`. */
-  listen(socket: Socket, take: Take): void {
-    this.#take = take;
-    for (const chunk of this.#early.splice(0)) take(chunk);
+  /** Gives `receiver` all that came and will come over `socket`, which was made with our `onread`. */
+  listen(socket: Socket, receiver: Receiver): void {
+    this.#receiver = receiver;
+    for (const chunk of this.#early.splice(0)) receiver.take(chunk);
     socket.resume();
   }
 
   #keep(bytes: number): boolean {
+    const receiver = this.#receiver;
+    if (receiver?.copies(bytes)) {
+      receiver.take(recordBuffer.subarray(0, bytes));
+      return true;
+    }
     // Small ones are cut from a larger piece by node.
     const chunk = Buffer.allocUnsafe(bytes);
     recordBuffer.copy(chunk, 0, 0, bytes);
-    if (this.#take === undefined) return this.#early.push(chunk) === 0;
-    this.#take(chunk);
+    if (receiver === undefined) return this.#early.push(chunk) === 0;
+    receiver.take(chunk);
     return true;
   }
 }

@@ -81,7 +81,10 @@ class RemoteLink implements Link, Transport {
     this.#dialled = dialled;
     this.#socket = socket;
     this.#gone = new Promise((resolve) => socket.once('close', () => resolve()));
-    dialled.listen((chunk) => this.#take(chunk));
+    dialled.listen({
+      take: (chunk) => this.#take(chunk),
+      copies: (bytes) => this.#reader.copies(bytes),
+    });
     socket.on('drain', () => this.#exchange.resume());
     socket.on('error', (error) => this.#fail(this.#socketError(error)));
     socket.on('end', () => this.#fail(this.#lost('the server closed it')));

@@ -77,6 +77,15 @@ export class FrameReader {
   }
 
   /**
+   * True when the reader would copy all of a chunk of so many bytes, as in the middle of a long body:
+   * such a chunk is done with once `next` has said that it is used up, and may be written into again.
+   */
+  copies(bytes: number): boolean {
+    const missing = this.#bodyLength - this.#bodyBytes;
+    return this.#state === 'body' && this.#bodyBytes > 0 && bytes <= missing;
+  }
+
+  /**
    * Takes the next bytes of the connection. The chunk belongs to the reader and to the frames cut
    * from it: do not write into it again. Throws a TypeError when frames of the last chunk are still
    * unread, because the reader keeps no queue: who stops pulling must stop reading the socket too.
