@@ -77,6 +77,15 @@ export class FrameReader {
   }
 
   /**
+   * True when the reader would copy all of a chunk of so many bytes, as in the middle of a long body:
+   * such a chunk is done with once `next` has said that it is used up, and may be written into again.
+   */
+  copies(bytes: number): boolean {
+    const missing = this.#bodyLength - this.#bodyBytes;
+    return this.#state === 'body' && this.#bodyBytes > 0 && bytes <= missing;
+  }
+
+  /**
    * Takes the next bytes of the connection. The chunk belongs to the reader and to the frames cut
    * from it: do not write into it again. Throws a TypeError when frames of the last chunk are still
    * unread, because the reader keeps no queue: who stops pulling must stop reading the socket too.
@@ -94,6 +103,11 @@ export class FrameReader {
    * that are no frame, and again on every later call: the connection is of no use any more.
    */
   next(): Frame | undefined {
+    if (this.#state === 'length' && this.#headBytes === 0) {
+      if (this.#position === this.#chunk.length) return this.#starve();
+      const frame = this.#takeWhole();
+      if (frame !== undefined) return frame;
+    }
     for (;;) {
       switch (this.#state) {
         case 'preamble':
@@ -111,6 +125,30 @@ export class FrameReader {
           throw this.#failure;
       }
     }
+  }
+
+  /**
+   * The usual case at once: a frame that lies whole in the chunk and has nothing wrong. Anything else
+   * is undefined, with nothing taken, and left to the states.
+   */
+  #takeWhole(): Frame | undefined {
+    const chunk = this.#chunk;
+    const start = this.#position;
+    if (chunk.length - start < FRAME_HEADER_BYTES) return undefined;
+    const length = chunk.readUInt32BE(start);
+    const end = start + FRAME_LENGTH_BYTES + length;
+    if (length < FRAME_LENGTH_MIN || length > this.frameBytesMax || end > chunk.length) {
+      return undefined;
+    }
+    const verb = chunk[start + 4] ?? 0;
+    if (this.#verbNames[verb] === undefined || chunk[start + 5] !== 0) return undefined;
+    this.#position = end;
+    return {
+      verb,
+      channel: chunk.readUInt16BE(start + 6),
+      request: chunk.readUInt32BE(start + 8),
+      body: chunk.subarray(start + FRAME_HEADER_BYTES, end),
+    };
   }
 
   #readPreamble(): boolean {

@@ -64,6 +64,30 @@ t.test('frames are the same whole, byte by byte and cut in two at every offset',
   }
 });
 
+t.test('a chunk that is copied may be written into again', async (t) => {
+  const long = new FrameWriter();
+  const data = Buffer.from(Uint8Array.from({ length: 5000 }, (_, index) => index % 251));
+  encodeReply(long, { verb: 'data', recordLength: 100, records: data }, 1, 1);
+  const stream = Buffer.concat([streamOf('reply'), ...long.take(), streamOf('reply')]);
+  const whole = bytesOf(readAll(makeReader('reply'), [stream]));
+  for (const size of [1, 7, 64, 1000, 2000]) {
+    const reader = makeReader('reply');
+    const shared = Buffer.alloc(size);
+    const frames: Frame[] = [];
+    let copied = 0;
+    for (let at = 0; at < stream.length; at += size) {
+      const bytes = stream.copy(shared, 0, at, at + size);
+      const chunk = shared.subarray(0, bytes);
+      const isCopied = reader.copies(bytes);
+      if (isCopied) copied++;
+      frames.push(...readAll(reader, [isCopied ? chunk : Buffer.from(chunk)]));
+      shared.fill(0xff);
+    }
+    t.ok(bytesOf(frames).equals(whole), `${size} bytes at a time`);
+    t.ok(copied > 0, 'some were copied');
+  }
+});
+
 t.test('a body inside one chunk is a view of it, one that spans chunks is not', async (t) => {
   const frame = Buffer.from('0000000f230000010000001200433030303432', 'hex');
   const chunk = Buffer.concat([PREAMBLE, frame]);
