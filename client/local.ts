@@ -10,7 +10,7 @@ import type {
   ScanRequest,
   SelectRequest,
 } from '../shared/protocol/message.js';
-import { startCall } from './connection/call.js';
+import { startCall, startCallFor } from './connection/call.js';
 import { ChannelNumbers } from './connection/channel-numbers.js';
 import { Exchange, type Transport } from './connection/exchange.js';
 import type { CallOptions, Link, LinkSecurity, SelectFrame } from './connection/link.js';
@@ -55,6 +55,15 @@ export class LocalLink implements Link, Transport {
 
   call(request: Request, channel: number, options: CallOptions): Promise<Reply> {
     return startCall(this.#exchange, this.host, request, channel, options);
+  }
+
+  callFor<T>(
+    request: Request,
+    channel: number,
+    options: CallOptions,
+    read: (reply: Reply) => T,
+  ): Promise<T> {
+    return startCallFor(this.#exchange, this.host, request, channel, options, read);
   }
 
   stream(

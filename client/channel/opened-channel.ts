@@ -114,13 +114,20 @@ export class OpenedChannel<R> implements Channel<R> {
     expected('stored', await this.#move(request, lock, options));
   }
 
-  async get(key: KeyOf<R>, options: GetOptions = NO_OPTIONS): Promise<R | undefined> {
-    checkOptions('get', options);
-    const number = this.#keyNumber(options.key ?? 0);
-    const value = this.#parts.shape.encodeKey(number, key);
-    const reply = await this.#ask({ verb: 'get', key: number, value }, options);
-    return reply.verb === 'absent' ? undefined : this.#decode(expected('record', reply));
+  // Not async as the others are: where most calls are get(), a promise less counts.
+  get(key: KeyOf<R>, options: GetOptions = NO_OPTIONS): Promise<R | undefined> {
+    try {
+      checkOptions('get', options);
+      const number = this.#keyNumber(options.key ?? 0);
+      const value = this.#parts.shape.encodeKey(number, key);
+      return this.#askFor({ verb: 'get', key: number, value }, options, this.#recordOf);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
+
+  readonly #recordOf = (reply: Reply): R | undefined =>
+    reply.verb === 'absent' ? undefined : this.#decode(expected('record', reply));
 
   async store(record: R, options: StoreOptions = NO_OPTIONS): Promise<Rfa> {
     checkOptions('store', options);
@@ -258,6 +265,14 @@ export class OpenedChannel<R> implements Channel<R> {
     const usual = this.#limits(limits);
     if (late === undefined) return lease.link.call(request, number, usual);
     return lease.link.call(request, number, { ...usual, onLate: (reply) => late(reply, turn) });
+  }
+
+  /** A request that neither moves nor locks, for what `read` makes of its reply. */
+  #askFor<T>(request: Request, limits: CallLimits, read: (reply: Reply) => T): Promise<T> {
+    this.#requireOpen();
+    this.#turn++;
+    const { lease, number } = this.#parts;
+    return lease.link.callFor(request, number, this.#limits(limits), read);
   }
 
   /**

@@ -12,15 +12,26 @@ const isChanging = (request: Request): boolean =>
   CHANGING.has(request.verb) || (request.verb === 'select' && request.action === 'delete');
 
 /** Sends `request` and resolves with its reply; error replies reject. */
-export function startCall(
+export const startCall = (
   exchange: Exchange,
   host: string,
   request: Request,
   channel: number,
   options: CallOptions,
-): Promise<Reply> {
+): Promise<Reply> => startCallFor(exchange, host, request, channel, options, (reply) => reply);
+
+/** As `startCall`, for what `read` makes of the reply: a promise less than asking it afterwards. */
+export function startCallFor<T>(
+  exchange: Exchange,
+  host: string,
+  request: Request,
+  channel: number,
+  options: CallOptions,
+  read: (reply: Reply) => T,
+): Promise<T> {
   return new Promise((resolve, reject) => {
-    new Call(exchange, host, request, channel, options, resolve, reject).start();
+    const settle = (reply: Reply): void => resolve(read(reply));
+    new Call(exchange, host, request, channel, options, settle, reject).start();
   });
 }
 
@@ -33,8 +44,9 @@ class Call implements Waiter {
   readonly #exchange: Exchange;
   readonly #host: string;
   readonly #options: CallOptions;
+  /** May throw what is to be rejected with. */
   readonly #resolve: (reply: Reply) => void;
-  readonly #reject: (error: RsyndError) => void;
+  readonly #reject: (error: unknown) => void;
   /** Only where there is a signal. */
   #onAbort: (() => void) | undefined;
   #isGivenUp = false;
@@ -46,7 +58,7 @@ class Call implements Waiter {
     channel: number,
     options: CallOptions,
     resolve: (reply: Reply) => void,
-    reject: (error: RsyndError) => void,
+    reject: (error: unknown) => void,
   ) {
     this.#exchange = exchange;
     this.#host = host;
@@ -79,8 +91,16 @@ class Call implements Waiter {
     }
     this.#settle();
     if (reply.verb === 'error') this.#reject(this.#errorOf(reply));
-    else this.#resolve(reply);
+    else this.#take(reply);
     return true;
+  }
+
+  #take(reply: Reply): void {
+    try {
+      this.#resolve(reply);
+    } catch (error) {
+      this.#reject(error);
+    }
   }
 
   fail(error: RsyndError): void {

@@ -19,6 +19,7 @@ import { tcpKeepAliveMs } from '../../shared/base/limits.js';
 import { describeCipher } from '../../shared/tls/cipher-description.js';
 import type { ServerAddress } from '../filespec.js';
 import type { ResolvedConnect } from '../open-options.js';
+import { Incoming, type Take } from './incoming.js';
 import { withKnownServer } from './known-servers.js';
 import type { LinkSecurity } from './link.js';
 import type { ShownByServer } from './revocation.js';
@@ -38,6 +39,8 @@ import { isPinned, loadTrust, pinOf, pinText, type RevocationRules, type Trust }
 /** A socket ready for the preamble. */
 export interface Dialled {
   readonly socket: Socket;
+  /** Gives `take` all bytes that come; only once. */
+  readonly listen: (take: Take) => void;
   readonly security: LinkSecurity;
   /**
    * What to say when this server, reached in clear, turns out to want encryption: why TLS failed before,
@@ -73,8 +76,14 @@ async function dialPlain(
   signal: AbortSignal,
   whenRequired: (cause: unknown) => RsyndError,
 ): Promise<Dialled> {
-  const socket = await openSocket(server, signal);
-  return { socket, security: IN_CLEAR, encryptionRequired: whenRequired };
+  const to = { host: server.host, port: server.port };
+  const socket = await connected(connect(to), server, signal);
+  return {
+    socket,
+    listen: (take) => socket.on('data', take),
+    security: IN_CLEAR,
+    encryptionRequired: whenRequired,
+  };
 }
 
 async function dialTls(
@@ -82,10 +91,16 @@ async function dialTls(
   trust: Trust,
   signal: AbortSignal,
 ): Promise<Dialled | FailedHandshake> {
-  const raw = await openSocket(server, signal);
-  const socket = connectTls(handshakeOptions(server, trust, raw));
+  const incoming = new Incoming();
+  // Passed on to the socket, as the documentation says and the types do not.
+  const options: ConnectionOptions & Pick<Incoming, 'onread'> = {
+    ...handshakeOptions(server, trust),
+    onread: incoming.onread,
+  };
+  const socket = connectTls(options);
   const stapled = keepStapled(socket);
-  const failed = await handshake(socket, raw, signal);
+  await connected(socket, server, signal);
+  const failed = await handshake(socket, signal);
   if (failed !== undefined) return { ...failed, remark: trust.expiredAuthorities };
   try {
     const isAsked = trust.pin !== undefined || trust.revocation !== undefined;
@@ -93,7 +108,12 @@ async function dialTls(
     const shown = { certificates, stapled: stapled() };
     checkPin(server, trust, shown);
     await refuseRevoked(server, trust.revocation, shown, signal);
-    return { socket, security: describeSecurity(socket), encryptionRequired: undefined };
+    return {
+      socket,
+      listen: (take) => incoming.listen(socket, take),
+      security: describeSecurity(socket),
+      encryptionRequired: undefined,
+    };
   } catch (error) {
     socket.destroy();
     if (signal.aborted) throw signal.reason;
@@ -101,11 +121,12 @@ async function dialTls(
   }
 }
 
-function handshakeOptions(server: ServerAddress, trust: Trust, socket: Socket): ConnectionOptions {
+function handshakeOptions(server: ServerAddress, trust: Trust): ConnectionOptions {
   const name = trust.servername ?? server.host;
   const ascii = isIP(name) === 0 ? domainToASCII(name) || name : name;
   return {
-    socket,
+    host: server.host,
+    port: server.port,
     secureContext: trust.context,
     // SNI carries names only; addresses are checked against the certificate all the same.
     ...(isIP(ascii) === 0 ? { servername: ascii } : {}),
@@ -116,12 +137,13 @@ function handshakeOptions(server: ServerAddress, trust: Trust, socket: Socket): 
 }
 
 /** Undefined once the connection is secure. Rejects only with the reason of `signal`. */
-function handshake(
-  socket: TLSSocket,
-  raw: Socket,
-  signal: AbortSignal,
-): Promise<FailedHandshake | undefined> {
+function handshake(socket: TLSSocket, signal: AbortSignal): Promise<FailedHandshake | undefined> {
   return new Promise((resolve, reject) => {
+    let hasAnswered = false;
+    // The first key follows from the server's first message. What it is nobody looks at.
+    socket.once('keylog', () => {
+      hasAnswered = true;
+    });
     const settle = (finish: () => void) => {
       signal.removeEventListener('abort', onAbort);
       socket.off('secureConnect', onSecure);
@@ -131,14 +153,13 @@ function handshake(
     const onAbort = () => {
       settle(() => reject(signal.reason));
       socket.destroy();
-      raw.destroy();
     };
     socket.once('secureConnect', onSecure);
     // Stays for good: a socket without a listener for errors takes the process down.
     socket.on('error', (cause) => {
-      const failure = classifyTlsFailure(cause, raw.bytesRead);
+      const failure = classifyTlsFailure(cause, hasAnswered);
       settle(() => resolve({ failure, cause }));
-      raw.destroy();
+      socket.destroy();
     });
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
@@ -189,22 +210,26 @@ function describeSecurity(socket: TLSSocket): LinkSecurity {
   return { sle: 1, slc: describeCipher(name, socket.getProtocol() ?? '') };
 }
 
-/** A TCP connection. An `error` listener is on it from the first moment and stays. */
-function openSocket(server: ServerAddress, signal: AbortSignal): Promise<Socket> {
+/** Resolves when `socket` has a TCP connection. An `error` listener is on it from the first moment and stays. */
+function connected<S extends Socket>(
+  socket: S,
+  server: ServerAddress,
+  signal: AbortSignal,
+): Promise<S> {
   return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const socket = connect({ host: server.host, port: server.port, noDelay: true });
     const onAbort = () => {
       socket.destroy();
       reject(signal.reason);
     };
-    signal.addEventListener('abort', onAbort, { once: true });
     socket.on('error', (cause) => {
       signal.removeEventListener('abort', onAbort);
       reject(unreachable(server, cause));
     });
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
     socket.once('connect', () => {
       signal.removeEventListener('abort', onAbort);
+      socket.setNoDelay(true);
       socket.setKeepAlive(true, tcpKeepAliveMs);
       resolve(socket);
     });

@@ -45,6 +45,13 @@ export interface Link {
   freeChannel(channel: number): void;
   /** Rejects with the server's error, ERR_TIMEOUT, ERR_ABORTED, ERR_NETPROB or ERR_NOOPEN. */
   call(request: Request, channel: number, options: CallOptions): Promise<Reply>;
+  /** As `call`, for what `read` makes of the reply; rejects with what `read` throws. */
+  callFor<T>(
+    request: Request,
+    channel: number,
+    options: CallOptions,
+    read: (reply: Reply) => T,
+  ): Promise<T>;
   /** Asks when the first frame is asked for. `timeoutMs` is the budget of each wait for a frame. */
   stream(
     request: ScanRequest,

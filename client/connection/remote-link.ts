@@ -22,7 +22,7 @@ import type {
 import { PREAMBLE, PROTOCOL_VERSION } from '../../shared/protocol/version.js';
 import type { ServerAddress } from '../filespec.js';
 import type { ResolvedConnect } from '../open-options.js';
-import { startCall } from './call.js';
+import { startCall, startCallFor } from './call.js';
 import { ChannelNumbers } from './channel-numbers.js';
 import type { Deadline } from './deadline.js';
 import { type Dialled, dial } from './dial.js';
@@ -34,6 +34,8 @@ import { securityError } from './security-error.js';
 
 /** How this client names itself to the server's log. */
 const SOFTWARE = `rsynd SDK, node ${process.version}`;
+
+const NOW = Promise.resolve();
 
 /**
  * Connects, negotiates and logs in. Rejects with what dial() rejects with, ERR_BADUSER, or the reason of
@@ -79,7 +81,7 @@ class RemoteLink implements Link, Transport {
     this.#dialled = dialled;
     this.#socket = socket;
     this.#gone = new Promise((resolve) => socket.once('close', () => resolve()));
-    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    dialled.listen((chunk) => this.#take(chunk));
     socket.on('drain', () => this.#exchange.resume());
     socket.on('error', (error) => this.#fail(this.#socketError(error)));
     socket.on('end', () => this.#fail(this.#lost('the server closed it')));
@@ -133,6 +135,15 @@ class RemoteLink implements Link, Transport {
     return startCall(this.#exchange, this.host, request, channel, options);
   }
 
+  callFor<T>(
+    request: Request,
+    channel: number,
+    options: CallOptions,
+    read: (reply: Reply) => T,
+  ): Promise<T> {
+    return startCallFor(this.#exchange, this.host, request, channel, options, read);
+  }
+
   stream(
     request: ScanRequest,
     channel: number,
@@ -151,9 +162,7 @@ class RemoteLink implements Link, Transport {
 
   send(channel: number, id: number, request: Request): void {
     encodeRequest(this.#writer, request, channel, id);
-    if (this.#isFlushDue) return;
-    this.#isFlushDue = true;
-    process.nextTick(this.#flush);
+    if (!this.#isFlushDue) this.#flushSoon();
   }
 
   async close(): Promise<void> {
@@ -174,6 +183,17 @@ class RemoteLink implements Link, Transport {
   /** Ends it without a word to the server. */
   destroy(): void {
     this.#fail(this.#lost('it was given up'));
+  }
+
+  /** Cheaper than a task of the next tick, which comes when nothing is asked any more. */
+  #flushSoon(): void {
+    this.#isFlushDue = true;
+    const before = this.#writer.pendingBytes;
+    NOW.then(() => {
+      // Whoever was called back in between may have asked, and those he called back may.
+      if (this.#writer.pendingBytes > before) this.#flushSoon();
+      else this.#flush();
+    });
   }
 
   readonly #flush = (): void => {

@@ -45,17 +45,17 @@ export function securityError(server: ServerAddress, why: string, cause?: unknow
 export type TlsFailure = 'no-tls' | 'nothing-in-common' | 'untrusted' | 'lost';
 
 /**
- * Judges an error of the handshake. `bytesReceived` counts what the peer sent in all: with none, it
- * hung up on a ClientHello, as servers do that do not speak TLS.
+ * Judges an error of the handshake. A peer that has not answered a ClientHello and hung up on it does
+ * as servers do that do not speak TLS.
  */
-export function classifyTlsFailure(error: Error, bytesReceived: number): TlsFailure {
+export function classifyTlsFailure(error: Error, hasAnswered: boolean): TlsFailure {
   const code = codeOf(error);
   if (
     /ALERT_HANDSHAKE_FAILURE|WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/.test(code)
   ) {
     return 'no-tls';
   }
-  if (code === 'ECONNRESET' || code === 'EPIPE') return bytesReceived === 0 ? 'no-tls' : 'lost';
+  if (code === 'ECONNRESET' || code === 'EPIPE') return hasAnswered ? 'lost' : 'no-tls';
   if (/^(ERR_SSL_|EPROTO)/.test(code)) return 'nothing-in-common';
   return /^(CERT_|ERR_TLS_|UNABLE_|SELF_SIGNED|DEPTH_ZERO|CRL_|INVALID_|PATH_|HOSTNAME)/.test(code)
     ? 'untrusted'

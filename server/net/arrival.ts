@@ -14,11 +14,12 @@
 
 import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { type SecureContext, TLSSocket } from 'node:tls';
+import type { SecureContext, TLSSocket } from 'node:tls';
 import type { PeerIdentity } from '../access/peer-identity.js';
 import type { Verdict } from '../certificate/trust/trust-keeper.js';
 import { newRefusalId } from '../observe/refusal-id.js';
 import { ClientHelloReader, HANDSHAKE_RECORD, type OfferedTls } from './client-hello.js';
+import { DirectSocket } from './direct-socket.js';
 import type { Pending } from './pending-table.js';
 import {
   handshakeFailureAlert,
@@ -154,7 +155,7 @@ export class Arrival implements Pending {
     const asks = this.#host.certificates?.asks ?? false;
     // Never refused by the library itself: it would only cut the connection, without a reason on either end.
     const asked = asks ? { requestCert: true, rejectUnauthorized: false } : {};
-    const secured = new TLSSocket(this.#socket, { isServer: true, secureContext, ...asked });
+    const secured = new DirectSocket(this.#socket, { isServer: true, secureContext, ...asked });
     const onError = (error: Error): void => {
       this.#settle();
       secured.destroy();

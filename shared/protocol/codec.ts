@@ -93,6 +93,20 @@ const REPLY_CODECS: Codecs<Reply> = {
   error: errorReply,
 };
 
+/** How bodies of one verb are read, with the name of the message for errors. */
+interface Decoder<M> {
+  readonly codec: Pick<MessageCodec<M>, 'decode'>;
+  readonly message: string;
+}
+
+/** By verb number: names are put together here, once, and not for each message. */
+const REQUEST_DECODERS = REQUEST_VERB_NAMES.map((name): Decoder<Request> | undefined =>
+  name === undefined ? undefined : { codec: REQUEST_CODECS[name], message: `${name} request` },
+);
+const REPLY_DECODERS = REPLY_VERB_NAMES.map((name): Decoder<Reply> | undefined =>
+  name === undefined ? undefined : { codec: REPLY_CODECS[name], message: `${name} reply` },
+);
+
 /**
  * Appends a request. Throws an RsyndError (ERR_INVARG, ERR_BADMODE, ERR_BADKEY, ERR_INVALRFA), with
  * nothing appended, for values that no frame can carry.
@@ -125,20 +139,21 @@ export function encodeReply(writer: FrameWriter, reply: Reply, channel: number, 
  * is no such message, and ERR_BADDEF for a file definition that contradicts itself; nothing else.
  */
 export function decodeRequest(verb: number, body: Buffer): Request {
-  const name = REQUEST_VERB_NAMES[verb];
-  if (name === undefined) throw violation('request', `verb ${verbHex(verb)} is unknown`);
-  return decodeWhole<Request>(REQUEST_CODECS[name], new BodyReader(`${name} request`, body));
+  const decoder = REQUEST_DECODERS[verb];
+  if (decoder === undefined) throw violation('request', `verb ${verbHex(verb)} is unknown`);
+  return decodeWhole(decoder, body);
 }
 
 /** Reads the body of a reply, as `decodeRequest` does. */
 export function decodeReply(verb: number, body: Buffer): Reply {
-  const name = REPLY_VERB_NAMES[verb];
-  if (name === undefined) throw violation('reply', `verb ${verbHex(verb)} is unknown`);
-  return decodeWhole<Reply>(REPLY_CODECS[name], new BodyReader(`${name} reply`, body));
+  const decoder = REPLY_DECODERS[verb];
+  if (decoder === undefined) throw violation('reply', `verb ${verbHex(verb)} is unknown`);
+  return decodeWhole(decoder, body);
 }
 
-function decodeWhole<M>(codec: Pick<MessageCodec<M>, 'decode'>, reader: BodyReader): M {
-  const message = codec.decode(reader);
+function decodeWhole<M>({ codec, message }: Decoder<M>, body: Buffer): M {
+  const reader = new BodyReader(message, body);
+  const decoded = codec.decode(reader);
   reader.end();
-  return message;
+  return decoded;
 }

@@ -94,6 +94,11 @@ export class FrameReader {
    * that are no frame, and again on every later call: the connection is of no use any more.
    */
   next(): Frame | undefined {
+    if (this.#state === 'length' && this.#headBytes === 0) {
+      if (this.#position === this.#chunk.length) return this.#starve();
+      const frame = this.#takeWhole();
+      if (frame !== undefined) return frame;
+    }
     for (;;) {
       switch (this.#state) {
         case 'preamble':
@@ -111,6 +116,30 @@ export class FrameReader {
           throw this.#failure;
       }
     }
+  }
+
+  /**
+   * The usual case at once: a frame that lies whole in the chunk and has nothing wrong. Anything else
+   * is undefined, with nothing taken, and left to the states.
+   */
+  #takeWhole(): Frame | undefined {
+    const chunk = this.#chunk;
+    const start = this.#position;
+    if (chunk.length - start < FRAME_HEADER_BYTES) return undefined;
+    const length = chunk.readUInt32BE(start);
+    const end = start + FRAME_LENGTH_BYTES + length;
+    if (length < FRAME_LENGTH_MIN || length > this.frameBytesMax || end > chunk.length) {
+      return undefined;
+    }
+    const verb = chunk[start + 4] ?? 0;
+    if (this.#verbNames[verb] === undefined || chunk[start + 5] !== 0) return undefined;
+    this.#position = end;
+    return {
+      verb,
+      channel: chunk.readUInt16BE(start + 6),
+      request: chunk.readUInt32BE(start + 8),
+      body: chunk.subarray(start + FRAME_HEADER_BYTES, end),
+    };
   }
 
   #readPreamble(): boolean {

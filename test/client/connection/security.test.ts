@@ -1,14 +1,17 @@
 // Who insists on TLS, whom a client trusts, and that nothing leaves it before it is sure.
 
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import type { Socket } from 'node:net';
+import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { TLSSocket } from 'node:tls';
+import { createServer, TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
 import { parsePin, pinOf, pinText } from '../../../client/connection/trust.js';
 import { type ConnectOptions, connect } from '../../../client/index.js';
 import { issueDevelopmentCertificate } from '../../../server/certificate/issue-self-signed.js';
+import { encodeReply } from '../../../shared/protocol/codec.js';
+import { FrameWriter } from '../../../shared/protocol/frame-writer.js';
 import { splitPem } from '../../../shared/tls/pem.js';
 import { startFake, startRaw } from '../fake-server.js';
 
@@ -249,4 +252,39 @@ t.test('a server that asks for our certificate is shown it', async (t) => {
   const shown = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
   t.equal(shown?.fingerprint256, leafOf(elsewhere).fingerprint256);
   await connection.close();
+});
+
+t.test('a server that answers TLS and is cut off then is not asked again in clear', async (t) => {
+  const fake = await startFake(t, { tls: tlsOf(good) });
+  let connections = 0;
+  const port = await startRaw(t, (socket) => {
+    connections++;
+    const server = connectTcp(fake.port, '127.0.0.1').on('error', () => {});
+    socket.on('data', (chunk) => server.write(chunk));
+    server.once('data', (answer: Buffer) => {
+      const serverHello = answer.subarray(0, 5 + answer.readUInt16BE(3));
+      socket.write(serverHello, () => socket.resetAndDestroy());
+    });
+    socket.on('close', () => server.destroy());
+  });
+  await reject(t, `127.0.0.1:${port}`, {}, { code: 'ERR_NETPROB', message: /cut while TLS/ });
+  t.equal(connections, 1);
+});
+
+t.test('what a server says before anybody listens is heard', async (t) => {
+  const code = 'ERR_CLNTERR';
+  const writer = new FrameWriter();
+  const refusal = { verb: 'error', code, message: 'not you', retryable: false } as const;
+  encodeReply(writer, refusal, 0, 0);
+  const words = Buffer.concat(writer.take());
+  const server = createServer(tlsOf(good), (socket) => {
+    socket.on('error', () => {});
+    socket.end(words);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const tls = { ca: good.caPem, pin: pinText(pinOf(leafOf(good))) };
+  await reject(t, address, { tls }, { code, message: /not you/ });
 });

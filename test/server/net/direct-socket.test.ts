@@ -1,0 +1,111 @@
+// A socket that hands on what comes at once: nothing is lost, doubled or out of order, whether it flows, is paused in
+// the middle, or has bytes in its queue.
+
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { connect, createSecureContext } from 'node:tls';
+import t, { type Test } from 'tap';
+import { issueDevelopmentCertificate } from '../../../server/certificate/issue-self-signed.js';
+import { DirectSocket } from '../../../server/net/direct-socket.js';
+
+const { serverPem, caPem } = await issueDevelopmentCertificate({
+  hosts: ['localhost'],
+  keyBits: 2048,
+});
+const secureContext = createSecureContext({ key: serverPem, cert: serverPem });
+
+/** Both ends of one connection; the server's has not been listened to. */
+async function makePair(t: Test) {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const client = connect({ port, host: '127.0.0.1', servername: 'localhost', ca: caPem });
+  const [raw] = await once(server, 'connection');
+  const socket = new DirectSocket(raw, { isServer: true, secureContext });
+  t.teardown(() => {
+    client.destroy();
+    socket.destroy();
+    server.close();
+  });
+  await Promise.all([once(client, 'secureConnect'), once(socket, 'secure')]);
+  return { client, socket };
+}
+
+/** A byte tells its place, so that none can stand in for another nearby. */
+const numbered = (bytes: number): Buffer =>
+  Buffer.from(Uint8Array.from({ length: bytes }, (_, index) => (index * 31 + (index >> 8)) % 251));
+
+t.test('what comes is handed on without an event, and the end is heard', async (t) => {
+  const { client, socket } = await makePair(t);
+  const taken: Buffer[] = [];
+  socket.readDirectly((chunk) => taken.push(chunk));
+  let events = 0;
+  client.write('first');
+  while (taken.length === 0) await new Promise(setImmediate);
+  socket.on('data', () => events++);
+  client.end('second');
+  await once(socket, 'end');
+  t.equal(Buffer.concat(taken).toString(), 'firstsecond');
+  t.equal(events, 0);
+});
+
+t.test('what came before anybody reads is not passed over', async (t) => {
+  const { client, socket } = await makePair(t);
+  const sent = numbered(40_000);
+  client.write(sent.subarray(0, 20_000));
+  while (socket.readableLength === 0) {
+    socket.read(0);
+    await new Promise(setImmediate);
+  }
+  const taken: Buffer[] = [];
+  socket.readDirectly((chunk) => taken.push(chunk));
+  client.end(sent.subarray(20_000));
+  await once(socket, 'end');
+  t.ok(Buffer.concat(taken).equals(sent));
+});
+
+t.test('a pause holds, and what comes in it waits in its order', async (t) => {
+  const { client, socket } = await makePair(t);
+  const sent = numbered(3_000_000);
+  const taken: Buffer[] = [];
+  let pauses = 0;
+  let isPaused = false;
+  socket.readDirectly((chunk) => {
+    t.notOk(isPaused, 'nothing comes in a pause');
+    taken.push(chunk);
+    if (taken.length % 7 !== 0) return;
+    pauses++;
+    isPaused = true;
+    socket.pause();
+    const goOn = (): void => {
+      isPaused = false;
+      socket.resume();
+    };
+    if (pauses % 2 === 0) setImmediate(goOn);
+    else setTimeout(goOn, 1);
+  });
+  client.end(sent);
+  await once(socket, 'end');
+  t.ok(pauses > 10);
+  t.ok(Buffer.concat(taken).equals(sent));
+});
+
+t.test('who does not go on is sent no more than the queue of the stream', async (t) => {
+  const { client, socket } = await makePair(t);
+  let taken = 0;
+  socket.readDirectly((chunk) => {
+    taken += chunk.length;
+    socket.pause();
+  });
+  const sent = Buffer.alloc(32 * 1024 * 1024);
+  client.write(sent);
+  while (taken === 0) await new Promise(setImmediate);
+  let still = 0;
+  for (let before = -1; still < 20; still = before === socket.readableLength ? still + 1 : 0) {
+    before = socket.readableLength;
+    await new Promise(setImmediate);
+  }
+  t.ok(taken + socket.readableLength < 1024 * 1024, `${taken} and ${socket.readableLength}`);
+  t.ok(client.writableLength > 0, 'the client waits');
+});
