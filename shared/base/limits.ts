@@ -167,7 +167,7 @@ export const inspectedWholeBytesMax = 64 * 1024 * 1024;
 /** Files remembered as looked at. */
 export const inspectedFilesMax = 10_000;
 /** LMDB's map of a file is seen in parts of so many bytes, each longer by the largest value there can be. */
-export const mapPartBytes = 1024 * 1024 * 1024;
+export const mapPartBytes = 4 * 1024 * 1024;
 export const mappedValueBytesMax = 2 * 1024 * 1024;
 /** The newest committed state is looked for so often, while other processes commit. */
 export const stateTriesMax = 64;

@@ -4,6 +4,9 @@
 // handed out stays readable until then, and not a moment longer: `close` detaches it, and who still has a
 // view of it finds it empty.
 //
+// The map is seen in parts, each made when it is needed: V8 counts all of a part as memory of its own, and what was
+// counted makes it collect garbage.
+//
 // A page may be looked at only while a reader of LMDB keeps it from being written anew (committed.ts). The map
 // reaches behind the end of the file, where touching it would end the process: only pages the file has are given out.
 
@@ -57,19 +60,21 @@ const USUAL_SIZES: PartSizes = { partBytes: mapPartBytes, valueBytesMax: mappedV
 export const NOTHING: MapPart = partOf(Buffer.alloc(0));
 
 /** What is needed to look at pages. */
-export type MappedPages = Pick<MemoryMap, 'part' | 'offsetOf'>;
+export type MappedPages = Pick<MemoryMap, 'part' | 'offsetOf' | 'has'>;
 
 export class MemoryMap {
   readonly #file: MappedFile;
   readonly #sizes: PartSizes;
   readonly #partShift: number;
   readonly #pageMask: number;
-  #parts: MapPart[] = [];
-  /** Pages that may be looked at: the parts cover them, and the file has them. */
+  /** Each made when a page of it is looked at first. */
+  #parts: (MapPart | undefined)[] = [];
+  /** Pages that may be looked at: LMDB has mapped them, and the file has them. */
   #pages = 0;
-  /** Bytes the parts cover. */
+  /** Where LMDB's map is, as far as we know, and how long. */
+  #begin = 0;
   #mappedBytes = 0;
-  /** What was handed out before LMDB's map grew. */
+  /** Parts that were cut off by the end of a map that LMDB has outgrown. */
   #outgrown: WeakRef<ArrayBufferLike>[] = [];
   #isClosed = false;
 
@@ -81,10 +86,10 @@ export class MemoryMap {
     this.#pageMask = pagesOfPart - 1;
   }
 
-  /** The part that a page begins in; an empty one when the file or the map has no such page. Where in it: `offsetOf`. */
+  /** The part that a page begins in; an empty one when there is no such page. Where in it: `offsetOf`. */
   part(page: number): MapPart {
-    if (page >= this.#pages && !this.#reaches(page)) return NOTHING;
-    return this.#parts[page >>> this.#partShift] ?? NOTHING;
+    const known = page < this.#pages ? this.#parts[page >>> this.#partShift] : undefined;
+    return known ?? this.#cover(page);
   }
 
   /** Where a page begins in its part. */
@@ -92,10 +97,17 @@ export class MemoryMap {
     return (page & this.#pageMask) * PAGE_BYTES;
   }
 
+  /** Whether the file has a page, and LMDB has mapped it. */
+  has(page: number): boolean {
+    return page < this.#pages || this.#reaches(page);
+  }
+
   /** To be called before LMDB closes the file, which unmaps it. */
   close(): void {
     this.#isClosed = true;
-    for (const { bytes } of this.#parts) nativeAddon.detachBuffer(bytes.buffer);
+    for (const part of this.#parts) {
+      if (part !== undefined) nativeAddon.detachBuffer(part.bytes.buffer);
+    }
     for (const outgrown of this.#outgrown) {
       const buffer = outgrown.deref();
       if (buffer !== undefined) nativeAddon.detachBuffer(buffer);
@@ -105,29 +117,40 @@ export class MemoryMap {
     this.#pages = 0;
   }
 
+  #cover(page: number): MapPart {
+    if (!this.has(page)) return NOTHING;
+    const index = page >>> this.#partShift;
+    const { partBytes, valueBytesMax } = this.#sizes;
+    const at = index * partBytes;
+    const length = Math.min(partBytes + valueBytesMax, this.#mappedBytes - at);
+    const part = partOf(nativeAddon.createBufferForAddress(this.#begin + at, length));
+    this.#parts[index] = part;
+    return part;
+  }
+
   /** Looks again how far the file and LMDB's map go; whether `page` is within by now. */
   #reaches(page: number): boolean {
     const pageEnd = (page + 1) * PAGE_BYTES;
     if (this.#isClosed) return false;
     const fileBytes = this.#file.fileBytes();
     if (pageEnd > fileBytes) return false;
-    if (pageEnd > this.#mappedBytes) this.#mapAnew();
+    if (pageEnd > this.#mappedBytes) this.#findAnew();
     this.#pages = Math.floor(Math.min(fileBytes, this.#mappedBytes) / PAGE_BYTES);
     return page < this.#pages;
   }
 
-  #mapAnew(): void {
+  /** LMDB may have another map by now. Whole parts stay where they are: both maps show the same pages. */
+  #findAnew(): void {
     const begin = this.#find();
     if (begin === undefined) return;
-    const bytes = this.#file.mapBytes();
-    this.#outgrown.push(...this.#parts.map((part) => new WeakRef(part.bytes.buffer)));
-    this.#parts = [];
     const { partBytes, valueBytesMax } = this.#sizes;
-    for (let at = 0; at < bytes; at += partBytes) {
-      const length = Math.min(partBytes + valueBytesMax, bytes - at);
-      this.#parts.push(partOf(nativeAddon.createBufferForAddress(begin + at, length)));
+    for (const [index, part] of this.#parts.entries()) {
+      if (part === undefined || part.bytes.length === partBytes + valueBytesMax) continue;
+      this.#outgrown.push(new WeakRef(part.bytes.buffer));
+      this.#parts[index] = undefined;
     }
-    this.#mappedBytes = bytes;
+    this.#begin = begin;
+    this.#mappedBytes = this.#file.mapBytes();
   }
 
   /** The address of page 0; undefined when the entry is not there. */

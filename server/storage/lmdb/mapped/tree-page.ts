@@ -198,8 +198,7 @@ export class TreePage {
   #locateOutOfLine(page: number, length: number, lastPage: number, place: ValuePlace): void {
     const pages = Math.ceil((PAGE_HEADER_BYTES + length) / PAGE_BYTES);
     if (page + pages - 1 > lastPage) throw new PageFault('a value is behind the last page');
-    // The last page first: the map may have to be seen anew for it.
-    this.#map.part(page + pages - 1);
+    if (!this.#map.has(page + pages - 1)) throw new PageFault('a value is behind the end');
     const part = this.#map.part(page);
     const at = this.#map.offsetOf(page);
     if (part.words[at >>> 2] !== page >>> 0) throw new PageFault('a value is on another page');

@@ -35,6 +35,7 @@ function pageOf(flags: number, change: (page: Buffer) => void = () => undefined)
   };
   const map: MappedPages = {
     part: (number) => (number < 3 ? part : NOTHING),
+    has: (number) => number < 3,
     offsetOf: (number) => number * PAGE,
   };
   return new TreePage(map);
@@ -75,7 +76,7 @@ t.test('nodes, keys and values that reach out of their page, the last one of the
     const page = pageOf(LEAF, change);
     page.enter(2, 2);
     page.lowerBound(Buffer.from('abc'), 3);
-    page.locateValue(page.node(0), 2, place);
+    page.locateValue(page.node(0), 3, place);
   };
   const changes: Record<string, (page: Buffer) => void> = {
     'a node': (page) => page.writeUInt16LE(0xfff0, HEADER),
@@ -91,6 +92,11 @@ t.test('nodes, keys and values that reach out of their page, the last one of the
     'a value behind the last page': (page) => {
       page.writeUInt16LE(1, node + 4);
       page.writeUInt32LE(2 * PAGE, node);
+      page.writeBigUInt64LE(2n, node + 11);
+    },
+    'a value behind the end of the file': (page) => {
+      page.writeUInt16LE(1, node + 4);
+      page.writeUInt32LE(PAGE, node);
       page.writeBigUInt64LE(2n, node + 11);
     },
     'a value on another page': (page) => {
