@@ -72,7 +72,11 @@ export interface Table<K, V> {
 }
 
 interface RootTable extends Table<Uint8Array, Buffer> {
-  readonly env: NativeEnvironment & { info(): { readonly mapSize: number } };
+  readonly env: NativeEnvironment & {
+    /** Inside a write transaction. */
+    readonly writeTxn?: object | null;
+    info(): { readonly mapSize: number; readonly lastTxnId: number };
+  };
   openDB(options: Record<string, unknown>): unknown;
   transactionSync<T>(step: () => T): T;
   resetReadTxn(): void;
@@ -162,13 +166,21 @@ export class Environment {
 
   /** The newest committed state, read in place. `header`, of this file, must have the entry `known`. */
   committed(header: Table<Uint8Array, Buffer>, known: Uint8Array): Committed {
-    const entry = {
+    const { env } = this.#root;
+    const map = new MemoryMap({
       dbAddress: header.dbAddress,
       keyBytes: known.length,
-      read: () => header.getBinaryFast(known),
-    };
-    const map = new MemoryMap(entry, () => this.#root.env.info().mapSize);
-    this.#committed = new Committed(map, this.#slot);
+      read() {
+        if (env.writeTxn) throw new TypeError('a write transaction does not say where the map is');
+        return header.getBinaryFast(known);
+      },
+      mapBytes: () => env.info().mapSize,
+      fileBytes: () => this.data.bytes(),
+    });
+    this.#committed = new Committed(map, this.#slot, {
+      number: () => env.info().lastTxnId,
+      putRight: () => this.transact(() => 'undo'),
+    });
     return this.#committed;
   }
 

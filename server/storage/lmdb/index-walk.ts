@@ -4,11 +4,14 @@
 import type { Direction, Edge } from '../engine.js';
 import type { PlaceRange } from '../place.js';
 import { addressAt } from './address.js';
+import { ADDRESS_BYTES } from './format.js';
 import type { Tree } from './mapped/tree.js';
 import { TreeCursor } from './mapped/tree-cursor.js';
+import { PageFault, type ValuePlace } from './mapped/tree-page.js';
 
 export class IndexWalk {
   readonly #side: Edge['side'];
+  readonly #range: PlaceRange;
   readonly #entries: TreeCursor;
   /** Where the places of the entry at hand and of the one before it are; no bytes: there is none. */
   #place: Buffer = NOWHERE;
@@ -20,6 +23,7 @@ export class IndexWalk {
 
   constructor(index: Tree, range: PlaceRange, direction: Direction) {
     this.#side = direction === 'forward' ? 'after' : 'before';
+    this.#range = range;
     this.#entries = new TreeCursor(index, range, direction);
   }
 
@@ -33,18 +37,34 @@ export class IndexWalk {
     this.#place = entries.keyBytes;
     this.#start = entries.keyStart;
     this.#end = this.#start + entries.keyLength;
-    const { part, start } = entries.locateValue();
-    return addressAt(part.bytes, start);
+    return addressOf(entries.locateValue());
   }
 
-  /** The edge behind the entry at hand, or behind the one before that; undefined when there was none. */
+  /**
+   * The edge behind the entry at hand, or behind the one before that; undefined when there was none. Not before
+   * where the walk began: else a scan of damaged pages, which goes on there, might never end.
+   */
   edgeBehind(which: 'at hand' | 'before'): Edge | undefined {
     const isAtHand = which === 'at hand';
     const place = isAtHand
       ? this.#place.subarray(this.#start, this.#end)
       : this.#placeBefore.subarray(this.#startBefore, this.#endBefore);
-    return place.length === 0 ? undefined : { prefix: Buffer.from(place), side: this.#side };
+    if (place.length === 0) return undefined;
+    if (!this.#isBehindBegin(place)) throw new PageFault('keys are out of order');
+    return { prefix: Buffer.from(place), side: this.#side };
   }
+
+  #isBehindBegin(place: Buffer): boolean {
+    const { least, limit } = this.#range;
+    if (this.#side === 'before') return limit === undefined || Buffer.compare(place, limit) < 0;
+    return least === undefined || Buffer.compare(place, least) >= 0;
+  }
+}
+
+/** The address that an entry of an index has. */
+export function addressOf({ part, start, end }: ValuePlace): number {
+  if (end - start !== ADDRESS_BYTES) throw new PageFault('an entry of an index is no address');
+  return addressAt(part.bytes, start);
 }
 
 const NOWHERE: Buffer = Buffer.alloc(0);

@@ -26,10 +26,11 @@ import type {
 } from '../engine.js';
 import { copyBytes, farEdge, INSERTION_BYTES, makePlace, rangeBetween } from '../place.js';
 import { checkEdge, checkSameLayout, isClosed } from '../storage-error.js';
-import { addressAt, addressToRfa, rfaToAddress } from './address.js';
+import { addressToRfa, rfaToAddress } from './address.js';
 import { CommitQueue, isFull } from './commit-queue.js';
 import { encodeDefinition } from './definition-entry.js';
 import type { FreeBytes } from './disk-space.js';
+import { addressOf } from './index-walk.js';
 import { damaged, isLmdbError, readError } from './lmdb-error.js';
 import type { Tree } from './mapped/tree.js';
 import { TreeCursor } from './mapped/tree-cursor.js';
@@ -283,13 +284,12 @@ export function fileIdentity(path: string): string {
 /** The address that the index of a unique key has for `value`. */
 function findUnique(index: Tree, value: Uint8Array): number | undefined {
   if (!index.find(value)) return undefined;
-  return addressAt(index.value.part.bytes, index.value.start);
+  return addressOf(index.value);
 }
 
 function locateFirst(store: Store, key: number, entries: TreeCursor): LocatedRecord | undefined {
   if (!entries.next()) return undefined;
-  const { part, start } = entries.locateValue();
-  return locate(store, key, entries.copyKey(), addressAt(part.bytes, start));
+  return locate(store, key, entries.copyKey(), addressOf(entries.locateValue()));
 }
 
 function locate(store: Store, key: number, place: Buffer, address: number): LocatedRecord {
@@ -308,8 +308,7 @@ function findFirst(store: Store, key: number, value: Uint8Array): LocatedRecord 
     place.length === value.length + INSERTION_BYTES &&
     Buffer.compare(place.subarray(0, value.length), value) === 0;
   if (!isEqual) return undefined;
-  const { part, start } = entries.locateValue();
-  return locate(store, key, place, addressAt(part.bytes, start));
+  return locate(store, key, place, addressOf(entries.locateValue()));
 }
 
 interface InsertRun {

@@ -21,6 +21,7 @@ import {
   ENTRY_IDENTITY,
   IDENTITY_BYTES,
   indexTableName,
+  PAGE_BYTES,
   TABLE_BLOCKS,
   TABLE_HEADER,
   TABLE_LARGE,
@@ -30,6 +31,7 @@ import { damaged, readError } from './lmdb-error.js';
 import type { Committed } from './mapped/committed.js';
 import { Tree } from './mapped/tree.js';
 import { TreeCursor } from './mapped/tree-cursor.js';
+import { PageFault } from './mapped/tree-page.js';
 import { numberKey } from './number-key.js';
 import { PageFile } from './page-file.js';
 import { inspectTrees, type SalvageView, type TreeInspection } from './salvage-view.js';
@@ -224,8 +226,12 @@ export class Store {
       limit: reverse && start !== undefined ? Buffer.from(blockKey(start + 1)) : undefined,
     };
     const cursor = new TreeCursor(this.#trees.blocks, range, reverse ? 'reverse' : 'forward');
+    let nearest = start ?? (reverse ? Number.POSITIVE_INFINITY : 0);
     while (cursor.next()) {
+      if (cursor.keyLength !== BLOCK_NUMBER_BYTES) throw new PageFault('a block has no number');
       const key = cursor.keyBytes.readUIntBE(cursor.keyStart, BLOCK_NUMBER_BYTES);
+      if (reverse ? key > nearest : key < nearest) throw new PageFault('blocks are out of order');
+      nearest = reverse ? key - 1 : key + 1;
       const { part, start: from, end } = cursor.locateValue();
       yield { key, value: part.bytes.subarray(from, end) };
     }
@@ -259,7 +265,7 @@ export function openStore(
   inspection: TreeInspection,
   bootId?: string,
 ): Store {
-  new PageFile(path, name).close();
+  requirePageBytes(path, name);
   let environment: Environment | undefined;
   let salvage: SalvageView | undefined;
   try {
@@ -275,6 +281,16 @@ export function openStore(
     salvage?.close();
     throw readError({ name }, error);
   }
+}
+
+/** Of another size they come from a machine whose memory has other pages; reading in place goes by that size. */
+function requirePageBytes(path: string, name: string): void {
+  const file = new PageFile(path, name);
+  const { pageBytes } = file.meta;
+  file.close();
+  if (pageBytes === PAGE_BYTES) return;
+  const why = `${name} has pages of ${pageBytes} bytes where files of rsynd have ${PAGE_BYTES}; load its records into a new file on the machine that made it`;
+  throw new RsyndError('ERR_NOTISM', why, { file: name });
 }
 
 /** The snapshot keeps the pages looked at from being written anew meanwhile. */

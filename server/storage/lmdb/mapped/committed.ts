@@ -3,20 +3,35 @@
 //
 //   at rest ──look()──▶ slot taken ──own commit, or no read for a while──▶ at rest
 //
-// `look` goes to whatever is newest by now, in one comparison when nothing is newer. LMDB reuses no page that
-// any state since that of the slot has, so a state that is newer than the slot is as safe. While somebody
-// holds the state (a scan), it stays what it is.
+// `look` goes to whatever is newest by now, in one comparison when nothing is newer. While somebody holds the
+// state (a scan), it stays what it is. LMDB writes no page anew that the state of the slot or a later one has.
+//
+// A state is newest when three agree on its number: LMDB's head (head.ts), asked before the slot is taken, and the
+// meta pages before and after its root is read. Then its meta page was whole when it was read: who commits writes
+// that first and sets the head afterwards, and writes the same page again only two states later. And then the slot is
+// of this very state, so LMDB has grown its map for it.
 
-import { readerIdleMs, treeDepthMax } from '../../../../shared/base/limits.js';
+import { readerIdleMs, stateTriesMax, treeDepthMax } from '../../../../shared/base/limits.js';
 import { PAGE_BYTES } from '../format.js';
 import { AT_LAST_PAGE, AT_MAIN_TREE, AT_TRANSACTION, AT_TREE_ROOT } from '../page-file.js';
 import type { MemoryMap } from './memory-map.js';
-import type { ReaderSlot } from './reader-slot.js';
+import type { Slot } from './reader-slot.js';
 import { PageFault, TreePage } from './tree-page.js';
+
+/** LMDB's number of the newest transaction. */
+export interface Head {
+  number(): number;
+  /** After a commit that is under way; sets it to what the file says. */
+  putRight(): void;
+}
+
+/** A commit that is under way gets so many looks to end by itself. */
+const TRIES_BEFORE_HEAD = 8;
 
 export class Committed {
   readonly map: MemoryMap;
-  readonly #slot: ReaderSlot;
+  readonly #slot: Slot;
+  readonly #head: Head;
   /** Counts the states looked at. */
   version = 0;
   /** Of the state: nothing of it is behind this page. */
@@ -27,9 +42,10 @@ export class Committed {
   #isUsed = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(map: MemoryMap, slot: ReaderSlot) {
+  constructor(map: MemoryMap, slot: Slot, head: Head) {
     this.map = map;
     this.#slot = slot;
+    this.#head = head;
   }
 
   /** Goes to the newest state, unless it is held. To be called before each read; what is read is good until the step ends. */
@@ -97,20 +113,29 @@ export class Committed {
   }
 
   #advance(): void {
-    this.#take();
+    for (let tries = 1; ; tries++) {
+      const newest = this.#head.number();
+      this.#take();
+      if (this.#newest() === newest && this.#enter(newest)) return;
+      // Another process commits just now, or left the head behind.
+      if (tries === stateTriesMax) throw new Error('no committed state stays the newest one');
+      if (tries % TRIES_BEFORE_HEAD === 0) this.#head.putRight();
+    }
+  }
+
+  /** Takes over what the meta page of the newest state says; false when a newer one came meanwhile. */
+  #enter(transaction: number): boolean {
+    if (transaction === this.#transaction) return true;
     const { words } = this.map.part(0);
-    const first = transactionOf(words, 0);
-    const second = transactionOf(words, PAGE_BYTES);
-    if (this.#transaction === Math.max(first, second)) return;
-    const meta = second > first ? PAGE_BYTES : 0;
-    this.#transaction = Math.max(first, second);
-    this.#mainRoot = numberAt(words, meta + AT_MAIN_TREE + AT_TREE_ROOT);
-    // Another process may be writing the newer one at this moment: its last page is the later one.
-    this.lastPage = Math.max(
-      numberAt(words, AT_LAST_PAGE),
-      numberAt(words, PAGE_BYTES + AT_LAST_PAGE),
-    );
+    const meta = transactionOf(words, 0) === transaction ? 0 : PAGE_BYTES;
+    const mainRoot = numberAt(words, meta + AT_MAIN_TREE + AT_TREE_ROOT);
+    const lastPage = numberAt(words, meta + AT_LAST_PAGE);
+    if (this.#newest() !== transaction) return false;
+    this.#transaction = transaction;
+    this.#mainRoot = mainRoot;
+    this.lastPage = lastPage;
     this.version++;
+    return true;
   }
 }
 

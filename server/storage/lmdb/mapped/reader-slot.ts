@@ -21,6 +21,8 @@ interface Native {
 const { nativeAddon } = lmdb as unknown as { readonly nativeAddon: Native };
 const READ_ONLY = 0x20000;
 
+export type Slot = Pick<ReaderSlot, 'isTaken' | 'take' | 'release' | 'close'>;
+
 /** LMDB's reader that keeps pages for us. */
 export class ReaderSlot {
   readonly #transaction: NativeTransaction;
@@ -47,8 +49,9 @@ export class ReaderSlot {
     this.#isTaken = true;
   }
 
+  /** Also when it is not taken: lmdb-js may have taken it for a read of its own while it had no other. */
   release(): void {
-    if (!this.#isTaken || this.#isClosed) return;
+    if (this.#isClosed) return;
     this.#isTaken = false;
     nativeAddon.resetTxn(this.#transaction.address);
   }

@@ -117,8 +117,11 @@ export class TreeCursor {
       this.#path.length = depth + 1;
       this.#indexes.length = depth + 1;
       this.#indexes[depth] = index;
+      const left = this.#leaf;
       this.#descend(page.child(index), undefined);
       this.#index = step > 0 ? 0 : this.#leaf.count - 1;
+      if (step > 0) requireOrder(left, this.#leaf);
+      else requireOrder(this.#leaf, left);
       this.#lookAtLeaf();
       return true;
     }
@@ -152,4 +155,15 @@ export class TreeCursor {
     this.#path.length = 0;
     return false;
   }
+}
+
+/** Leaves in their order: else a walk over damaged pages might come by the same ones again and again. */
+function requireOrder(before: TreePage, behind: TreePage): void {
+  const last = before.key(before.node(before.count - 1));
+  const first = behind.key(behind.node(0));
+  const isInOrder =
+    before.compare(before.node(0), last, last.length) <= 0 &&
+    behind.compare(behind.node(0), last, last.length) > 0 &&
+    behind.compare(behind.node(behind.count - 1), first, first.length) >= 0;
+  if (!isInOrder) throw new PageFault('keys are out of order');
 }

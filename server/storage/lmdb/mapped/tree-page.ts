@@ -3,8 +3,8 @@
 // page or a node is damage and throws what LMDB would, so that it is worded alike.
 
 import { PAGE_BYTES } from '../format.js';
-import { AT_TREE_ROOT, PAGE_HEADER_BYTES } from '../page-file.js';
-import { type MapPart, type MemoryMap, NOTHING, offsetOf } from './memory-map.js';
+import { AT_TREE_ROOT, PAGE_HEADER_BYTES, TREE_BYTES } from '../page-file.js';
+import { type MapPart, type MappedPages, NOTHING } from './memory-map.js';
 
 const AT_FLAGS = 18;
 const AT_LOWER = 20;
@@ -15,6 +15,7 @@ const NODE_HEADER_BYTES = 8;
 /** Of a leaf node: its value is out of line, its value is a tree. */
 const OUT_OF_LINE = 1;
 const SUBTREE = 2;
+const PAGE_NUMBER_BYTES = 8;
 const NODE_OFFSET_MAX = PAGE_BYTES - PAGE_HEADER_BYTES - NODE_HEADER_BYTES;
 const SLOTS_OF_PAGE_MAX = NODE_OFFSET_MAX / 2;
 /** What LMDB says of a page that cannot be. */
@@ -33,7 +34,7 @@ export interface ValuePlace {
 }
 
 export class TreePage {
-  readonly #map: MemoryMap;
+  readonly #map: MappedPages;
   part: MapPart = NOTHING;
   /** Where the page begins in `part`. */
   #at = 0;
@@ -43,7 +44,7 @@ export class TreePage {
   count = 0;
   isLeaf = false;
 
-  constructor(map: MemoryMap) {
+  constructor(map: MappedPages) {
     this.#map = map;
   }
 
@@ -51,7 +52,7 @@ export class TreePage {
   enter(number: number, lastPage: number): void {
     if (number > lastPage) throw new PageFault(`page ${number} is behind the last one`);
     const part = this.#map.part(number);
-    const at = offsetOf(number);
+    const at = this.#map.offsetOf(number);
     const { halves, words } = part;
     if (words[at >>> 2] !== number >>> 0) throw new PageFault(`page ${number} is another page`);
     const kind = (halves[(at + AT_FLAGS) >>> 1] ?? 0) & KIND_MASK;
@@ -83,6 +84,12 @@ export class TreePage {
       throw new PageFault('a key reaches outside of its page');
     }
     return length;
+  }
+
+  /** The key of a node, as a view. */
+  key(node: number): Buffer {
+    const start = this.keyStart(node);
+    return this.part.bytes.subarray(start, start + this.keyLength(node));
   }
 
   /** Below 0 when the key of a node comes before `key`, 0 when it is that, above 0 when behind. */
@@ -177,23 +184,23 @@ export class TreePage {
     const flags = halves[half + 2] ?? 0;
     const start = node + NODE_HEADER_BYTES + this.keyLength(node);
     if (flags === 0) {
-      if (start + length > this.#at + PAGE_BYTES) throw new PageFault('a value is cut off');
+      this.#requireInside(start + length);
       place.part = part;
       place.start = start;
       place.end = start + length;
       return;
     }
     if (flags !== OUT_OF_LINE) throw new PageFault('a value is of an unknown kind');
+    this.#requireInside(start + PAGE_NUMBER_BYTES);
     this.#locateOutOfLine(pageNumberAt(part, start), length, lastPage, place);
   }
 
   #locateOutOfLine(page: number, length: number, lastPage: number, place: ValuePlace): void {
     const pages = Math.ceil((PAGE_HEADER_BYTES + length) / PAGE_BYTES);
     if (page + pages - 1 > lastPage) throw new PageFault('a value is behind the last page');
-    // The last page first: the map may have to be seen anew for it.
-    this.#map.part(page + pages - 1);
+    if (!this.#map.has(page + pages - 1)) throw new PageFault('a value is behind the end');
     const part = this.#map.part(page);
-    const at = offsetOf(page);
+    const at = this.#map.offsetOf(page);
     if (part.words[at >>> 2] !== page >>> 0) throw new PageFault('a value is on another page');
     place.part = part;
     place.start = at + PAGE_HEADER_BYTES;
@@ -205,9 +212,15 @@ export class TreePage {
   tableRoot(node: number): number | undefined {
     const flags = this.part.halves[(node + 4) >>> 1] ?? 0;
     if ((flags & SUBTREE) === 0) throw new PageFault('a table is no tree');
-    const root = node + NODE_HEADER_BYTES + this.keyLength(node) + AT_TREE_ROOT;
-    const page = pageNumberAt(this.part, root);
+    const tree = node + NODE_HEADER_BYTES + this.keyLength(node);
+    this.#requireInside(tree + TREE_BYTES);
+    const page = pageNumberAt(this.part, tree + AT_TREE_ROOT);
     return page >= 2 ** 63 ? undefined : page;
+  }
+
+  /** Values are no part of what `enter` checks: the file may end with this page. */
+  #requireInside(end: number): void {
+    if (end > this.#at + PAGE_BYTES) throw new PageFault('a value reaches outside of its page');
   }
 }
 
