@@ -36,7 +36,7 @@ import type {
 import { answerGetfa } from './channel-facts.js';
 import { keyNumberOf } from './key-of-reference.js';
 import { RecordIterator } from './record-iterator.js';
-import { decodeRecord, type RecordShape } from './record-shape.js';
+import { type RecordShape, recordDecoder, toBuffer } from './record-shape.js';
 import { storeMany } from './store-many.js';
 
 /** What a channel is made of, once the server has opened the file. */
@@ -204,7 +204,7 @@ export class OpenedChannel<R> implements Channel<R> {
     const { lease, number, shape, name } = this.#parts;
     const request = { verb: 'scan', order: 0, direction: 'forward', credit: 0 } as const;
     const frames = lease.link.stream(request, number, this.#limits({}));
-    return new RecordIterator(frames, (bytes, count) => decodeRecord(shape, bytes, name, count));
+    return new RecordIterator(frames, recordDecoder(shape, name));
   }
 
   batches(): AsyncGenerator<R[], undefined> {
@@ -340,7 +340,8 @@ export class OpenedChannel<R> implements Channel<R> {
 
   #decode(reply: ReplyOf<'record'>): R {
     const { shape, name } = this.#parts;
-    return decodeRecord(shape, reply.record, name, reply.rfa);
+    const bytes = toBuffer(reply.record);
+    return recordDecoder(shape, name)(bytes, 0, bytes.length, reply.rfa);
   }
 
   get #usualLock(): ReadLock {

@@ -3,14 +3,15 @@
 // one of them for long keeps its frame of some 64 KiB, and may copy it instead.
 
 import type { DataReply } from '../../shared/protocol/message.js';
+import { type RecordDecoder, toBuffer } from './record-shape.js';
 
 const LENGTH_BYTES = 4;
-const NO_RECORDS = new Uint8Array(0);
+const NO_RECORDS: Buffer = Buffer.alloc(0);
 
 export class RecordIterator<R> implements AsyncIterableIterator<R, undefined> {
   readonly #frames: AsyncIterator<DataReply, undefined>;
-  readonly #decode: (bytes: Uint8Array, number: number) => R;
-  #records: Uint8Array = NO_RECORDS;
+  readonly #decode: RecordDecoder<R>;
+  #records: Buffer = NO_RECORDS;
   #recordLength = 0;
   #position = 0;
   #given = 0;
@@ -18,11 +19,8 @@ export class RecordIterator<R> implements AsyncIterableIterator<R, undefined> {
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** `number` counts the records of this scan from 1. */
-  constructor(
-    frames: AsyncIterator<DataReply, undefined>,
-    decode: (bytes: Uint8Array, number: number) => R,
-  ) {
+  /** Records are numbered in this scan, from 1. */
+  constructor(frames: AsyncIterator<DataReply, undefined>, decode: RecordDecoder<R>) {
     this.#frames = frames;
     this.#decode = decode;
   }
@@ -48,7 +46,7 @@ export class RecordIterator<R> implements AsyncIterableIterator<R, undefined> {
     try {
       while (await this.#refill()) {
         while (this.#position < this.#records.length) {
-          into.push(this.#decode(this.#slice(), ++this.#given));
+          into.push(this.#take(++this.#given));
         }
       }
     } catch (error) {
@@ -83,7 +81,7 @@ export class RecordIterator<R> implements AsyncIterableIterator<R, undefined> {
     while (this.#position >= this.#records.length) {
       const frame = await this.#frames.next();
       if (frame.done === true) return false;
-      this.#records = frame.value.records;
+      this.#records = toBuffer(frame.value.records);
       this.#recordLength = frame.value.recordLength;
       this.#position = 0;
     }
@@ -96,7 +94,7 @@ export class RecordIterator<R> implements AsyncIterableIterator<R, undefined> {
     while (this.#position < this.#records.length) {
       const start = this.#position;
       try {
-        batch.push(this.#decode(this.#slice(), this.#given + 1));
+        batch.push(this.#take(this.#given + 1));
       } catch (error) {
         if (batch.length === 0) throw error;
         this.#position = start;
@@ -110,22 +108,23 @@ export class RecordIterator<R> implements AsyncIterableIterator<R, undefined> {
   // Not async, because it runs once a record: a promise already settled costs a third.
   #give(): Promise<IteratorResult<R, undefined>> {
     try {
-      const value = this.#decode(this.#slice(), ++this.#given);
+      const value = this.#take(++this.#given);
       return Promise.resolve({ done: false, value });
     } catch (error) {
       return this.return().then(() => Promise.reject(error));
     }
   }
 
-  #slice(): Uint8Array {
+  /** The next record, the position behind it. */
+  #take(number: number): R {
     const records = this.#records;
     let start = this.#position;
     let length = this.#recordLength;
     if (length === 0) {
-      length = new DataView(records.buffer, records.byteOffset + start, LENGTH_BYTES).getUint32(0);
+      length = records.readUInt32BE(start);
       start += LENGTH_BYTES;
     }
     this.#position = start + length;
-    return records.subarray(start, start + length);
+    return this.#decode(records, start, start + length, number);
   }
 }

@@ -7,8 +7,8 @@ import type { FileSpec } from '../../shared/record/file-spec.js';
 import type { Rfa } from '../../shared/record/rfa.js';
 
 export interface RecordShape<R> {
-  /** `bytes` may be part of a larger buffer and is the caller's from then on. */
-  decode(bytes: Uint8Array): R;
+  /** Of the record `bytes[start, end)`, whose bytes are nobody else's from then on. */
+  decode(bytes: Buffer, start: number, end: number): R;
   encode(record: R): Uint8Array;
   /** ERR_INVKVAL for what cannot be a value of that key. */
   encodeKey(keyNumber: number, value: unknown): Uint8Array;
@@ -16,7 +16,7 @@ export interface RecordShape<R> {
 
 /** Records as their bytes. */
 export const RAW_SHAPE: RecordShape<Buffer> = {
-  decode: toBuffer,
+  decode: (bytes, start, end) => bytes.subarray(start, end),
   encode(record) {
     if (record instanceof Uint8Array) return record;
     throw new TypeError(
@@ -48,28 +48,34 @@ export function typedShape<R>(definition: FileSpec, file: FileSpec, name: string
   const codec = compileRecordCodec({ ...file, fields: definition.fields });
   return {
     // The definition is what the type of R was made from, which the compiler cannot follow.
-    decode: (bytes) => codec.decode(toBuffer(bytes)) as R,
+    decode: (bytes, start, end) => codec.decode(bytes, start, end) as R,
     encode: (record) => codec.encode(record as { [field: string]: unknown }),
     encodeKey: (keyNumber, value) => codec.encodeKey(keyNumber, value),
   };
 }
 
-/** Decodes a record of `file`; errors name it by its address, or by its number in an iteration. */
-export function decodeRecord<R>(
-  shape: Pick<RecordShape<R>, 'decode'>,
-  bytes: Uint8Array,
-  file: string,
+/** Makes the record `bytes[start, end)`, known by its address or by its number in an iteration. */
+export type RecordDecoder<R> = (
+  bytes: Buffer,
+  start: number,
+  end: number,
   record: Rfa | number,
-): R {
-  try {
-    return shape.decode(bytes);
-  } catch (error) {
-    if (!isRsyndError(error)) throw error;
-    const which = typeof record === 'number' ? `number ${record}` : `RFA ${record.toString('hex')}`;
-    const message = `${error.message} (record ${which} of ${file})`;
-    throw errorFromWire(error.code, message, { file, cause: error });
-  }
-}
+) => R;
+
+/** Decodes records of `file`; errors name the record. */
+export const recordDecoder =
+  <R>(shape: Pick<RecordShape<R>, 'decode'>, file: string): RecordDecoder<R> =>
+  (bytes, start, end, record) => {
+    try {
+      return shape.decode(bytes, start, end);
+    } catch (error) {
+      if (!isRsyndError(error)) throw error;
+      const which =
+        typeof record === 'number' ? `number ${record}` : `RFA ${record.toString('hex')}`;
+      const message = `${error.message} (record ${which} of ${file})`;
+      throw errorFromWire(error.code, message, { file, cause: error });
+    }
+  };
 
 /** Undefined when `text` has other characters. By hand: keys are short, and a library call is not. */
 function latin1Bytes(text: string): Buffer | undefined {
@@ -82,7 +88,8 @@ function latin1Bytes(text: string): Buffer | undefined {
   return bytes;
 }
 
-function toBuffer(bytes: Uint8Array): Buffer {
+/** The same bytes. */
+export function toBuffer(bytes: Uint8Array): Buffer {
   if (Buffer.isBuffer(bytes)) return bytes;
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

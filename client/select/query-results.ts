@@ -4,7 +4,7 @@
 import { RsyndError } from '../../shared/base/error.js';
 import type { DataReply } from '../../shared/protocol/message.js';
 import { RecordIterator } from '../channel/record-iterator.js';
-import { decodeRecord } from '../channel/record-shape.js';
+import { RAW_SHAPE, recordDecoder } from '../channel/record-shape.js';
 import type { QueryRun } from './query-run.js';
 import type { QuerySource } from './query-source.js';
 import { type BytesDecoder, groupsOf, type SparseFields, sparseRecords } from './row-shape.js';
@@ -15,9 +15,9 @@ export function records<R>(
   source: QuerySource<R>,
   sparse: SparseFields,
 ): AsyncIterator<unknown, undefined> {
-  const decode = decoderOf(source, sparse);
-  return new RecordIterator(dataOf(run), (bytes) => {
-    const record = decodeRecord(decode, bytes, source.name, run.returned + 1);
+  const decode = recordDecoder(decoderOf(source, sparse), source.name);
+  return new RecordIterator(dataOf(run), (bytes, start, end) => {
+    const record = decode(bytes, start, end, run.returned + 1);
     run.returned++;
     return record;
   });
@@ -36,9 +36,10 @@ export async function* pairs(
   run: QueryRun,
   { own, partner, sparse, isLeft }: PairSides,
 ): AsyncGenerator<[unknown, unknown], undefined> {
-  const decodeOwn = decoderOf(own, sparse);
-  let first: Uint8Array | undefined;
-  for await (const bytes of new RecordIterator(dataOf(run), (each) => each)) {
+  const decodeOwn = recordDecoder(decoderOf(own, sparse), own.name);
+  const decodePartner = recordDecoder(partner.shape, partner.name);
+  let first: Buffer | undefined;
+  for await (const bytes of new RecordIterator(dataOf(run), RAW_SHAPE.decode)) {
     if (first === undefined) {
       first = bytes;
       continue;
@@ -46,8 +47,8 @@ export async function* pairs(
     const isAlone = bytes.length === 0;
     if (isAlone && !isLeft) throw halfPair(own.name);
     const number = run.returned + 1;
-    const one = decodeRecord(decodeOwn, first, own.name, number);
-    const other = isAlone ? undefined : decodeRecord(partner.shape, bytes, partner.name, number);
+    const one = decodeOwn(first, 0, first.length, number);
+    const other = isAlone ? undefined : decodePartner(bytes, 0, bytes.length, number);
     first = undefined;
     run.returned = number;
     yield [one, other];

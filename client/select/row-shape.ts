@@ -32,9 +32,9 @@ export function sparseRecords<R>(
       ? spreadOver(spec.record.size, sparse.operands)
       : objectOf(sparse, definition);
   return {
-    decode(bytes) {
-      if (bytes.length === length) return decode(toBuffer(bytes));
-      const why = `a sparse record of ${bytes.length} bytes, its fields have ${length}`;
+    decode(bytes, start, end) {
+      if (end - start === length) return decode(bytes, start);
+      const why = `a sparse record of ${end - start} bytes, its fields have ${length}`;
       throw new RsyndError('ERR_PROTOCOL', why, { file: name });
     },
   };
@@ -44,10 +44,10 @@ export function sparseRecords<R>(
 export function spreadOver(
   size: number,
   operands: readonly BoundOperand[],
-): (bytes: Buffer) => Buffer {
-  return (bytes) => {
+): (bytes: Buffer, at?: number) => Buffer {
+  return (bytes, at = 0) => {
     const record = Buffer.alloc(size, BLANK);
-    let start = 0;
+    let start = at;
     for (const { offset, length } of operands) {
       bytes.copy(record, offset, start, start + length);
       start += length;
@@ -64,9 +64,9 @@ function objectOf({ names, operands }: SparseFields, definition: FileSpec) {
     const codec = compileScalar(fieldOf(operand, definition));
     return { name: names[index] ?? operand.text, at, codec };
   });
-  return (bytes: Buffer): { [name: string]: unknown } => {
+  return (bytes: Buffer, recordAt: number): { [name: string]: unknown } => {
     const values: { [name: string]: unknown } = {};
-    for (const { name, at, codec } of fields) values[name] = codec.read(bytes, at);
+    for (const { name, at, codec } of fields) values[name] = codec.read(bytes, recordAt + at);
     return values;
   };
 }
@@ -103,9 +103,4 @@ export function groupsOf(
     }
     return Object.fromEntries(names.map((name, index) => [name, row[index] ?? null]));
   });
-}
-
-function toBuffer(bytes: Uint8Array): Buffer {
-  if (Buffer.isBuffer(bytes)) return bytes;
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

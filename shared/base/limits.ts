@@ -166,6 +166,13 @@ export const provenBlocksMax = 4 * 1024 * 1024;
 export const inspectedWholeBytesMax = 64 * 1024 * 1024;
 /** Files remembered as looked at. */
 export const inspectedFilesMax = 10_000;
+/** LMDB's map of a file is seen in parts of so many bytes, each longer by the largest value there can be. */
+export const mapPartBytes = 4 * 1024 * 1024;
+export const mappedValueBytesMax = 2 * 1024 * 1024;
+/** The newest committed state is looked for so often, while other processes commit. */
+export const stateTriesMax = 64;
+/** Without a read for so long, pages are not kept for readers any more. */
+export const readerIdleMs = 100;
 /** Levels a tree of pages can have; more is damage. */
 export const treeDepthMax = 32;
 /** LMDB's number of the newest transaction is put right so often for one transaction, and by so many. */

@@ -64,7 +64,8 @@ function fieldColumn(field: FieldSpec): RecordColumn {
   return {
     name: field.name,
     isNumeric: isNumeric(field.type) && field.dimension === undefined,
-    read: (record) => readOr(() => access.read(record), record, field.offset, end),
+    read: (record) =>
+      readOr(() => access.read(record, 0, record.length), record, field.offset, end),
   };
 }
 

@@ -39,24 +39,34 @@ export function zonedToNumber(bytes: Uint8Array, start: number, length: number):
   return negative && value !== 0 ? -value : value;
 }
 
+/** A record as latin1, and where in the bytes it is part of it begins. */
+export interface RecordText {
+  text: string;
+  start: number;
+}
+
+/** `bytes[start, end)` of a record, cut out of its text. */
+export const textOf = ({ text, start: base }: RecordText, start: number, end: number): string =>
+  text.substring(start - base, end - base);
+
 /**
- * Zoned digits as decimal text with `precision` places, '-0.07'; undefined when they hold none. `text`: all of
- * `bytes` as latin1, when the caller has it: what is plain digits is cut out of it.
+ * Zoned digits as decimal text with `precision` places, '-0.07'; undefined when they hold none. `record`: the record
+ * they are in as text, when the caller has it: what is plain digits is cut out of it.
  */
 export function zonedToText(
   bytes: Uint8Array,
   start: number,
   length: number,
   precision: number,
-  text?: string,
+  record?: RecordText,
 ): string | undefined {
   const last = start + length - 1;
   const point = start + length - precision;
-  if (text !== undefined && point > start && hasDigitsOnly(bytes, start, length)) {
+  if (record !== undefined && point > start && hasDigitsOnly(bytes, start, length)) {
     let first = start;
     while (first < point - 1 && bytes[first] === DIGIT_ZERO) first++;
-    const whole = text.substring(first, point);
-    return precision === 0 ? whole : `${whole}.${text.substring(point, last + 1)}`;
+    const whole = textOf(record, first, point);
+    return precision === 0 ? whole : `${whole}.${textOf(record, point, last + 1)}`;
   }
   const negative = isNegativeDigit(bytes[last]);
   let digits = '';

@@ -1,6 +1,7 @@
 // One whole field of a record, read and written where it stands: a scalar, or an array nested as
 // its dimension says. Called by field-codec.ts for records and key-codec.ts for keys.
 
+import type { RecordText } from './decimal.js';
 import { fieldError } from './field-error.js';
 import type { FieldSpec } from './file-spec.js';
 import { compileScalar, type ScalarCodec, trimmedEnd } from './scalar-codec.js';
@@ -10,8 +11,8 @@ export interface FieldAccess {
   readonly field: FieldSpec;
   /** First byte behind the field. */
   readonly end: number;
-  /** `text`: the whole record as latin1, if the caller has it; see ScalarCodec. */
-  read(record: Buffer, text?: string): unknown;
+  /** Of the record `bytes[start, end)`. `text`: it as latin1, if the caller has that; see ScalarCodec. */
+  read(bytes: Buffer, start: number, end: number, text?: RecordText): unknown;
   write(value: unknown, target: Buffer): void;
   fill(target: Buffer): void;
 }
@@ -30,7 +31,8 @@ export function accessField(field: FieldSpec): FieldAccess {
       field,
       end,
       fill,
-      read: (record, text) => readElement(field, scalar, record, field.offset, text),
+      read: (bytes, start, end, text) =>
+        readElement({ field, scalar }, bytes, start + field.offset, end, text),
       write: (value, target) => scalar.write(value, target, field.offset),
     };
   }
@@ -38,7 +40,8 @@ export function accessField(field: FieldSpec): FieldAccess {
     field,
     end,
     fill,
-    read: (record) => readArray({ field, scalar, dimension }, record, field.offset, 0),
+    read: (bytes, start, recordEnd) =>
+      readArray({ field, scalar, dimension }, bytes, start + field.offset, recordEnd, 0),
     write(value, target) {
       fill(target);
       writeArray({ field, scalar, dimension }, value, target, field.offset, 0);
@@ -46,19 +49,18 @@ export function accessField(field: FieldSpec): FieldAccess {
   };
 }
 
+/** The element at `at` of a record that ends at `end`, perhaps before it. */
 function readElement(
-  field: FieldSpec,
-  scalar: ScalarCodec,
-  record: Buffer,
+  { field, scalar }: Pick<ArrayShape, 'field' | 'scalar'>,
+  bytes: Buffer,
   at: number,
-  text?: string,
+  end: number,
+  text?: RecordText,
 ): unknown {
-  if (at + field.length <= record.length) return scalar.read(record, at, text);
-  if (at >= record.length) return scalar.empty;
-  if (field.type === 'alpha') {
-    return record.toString('latin1', at, trimmedEnd(record, at, record.length));
-  }
-  return field.type === 'binary' ? Buffer.from(record.subarray(at)) : scalar.empty;
+  if (at + field.length <= end) return scalar.read(bytes, at, text);
+  if (at >= end) return scalar.empty;
+  if (field.type === 'alpha') return bytes.toString('latin1', at, trimmedEnd(bytes, at, end));
+  return field.type === 'binary' ? Buffer.from(bytes.subarray(at, end)) : scalar.empty;
 }
 
 interface ArrayShape {
@@ -71,13 +73,19 @@ interface ArrayShape {
 const strideAt = ({ field, dimension }: ArrayShape, depth: number): number =>
   dimension.slice(depth + 1).reduce((product, size) => product * size, field.length);
 
-function readArray(shape: ArrayShape, record: Buffer, at: number, depth: number): unknown {
+function readArray(
+  shape: ArrayShape,
+  bytes: Buffer,
+  at: number,
+  end: number,
+  depth: number,
+): unknown {
   const stride = strideAt(shape, depth);
   const isInnermost = depth === shape.dimension.length - 1;
   return Array.from({ length: shape.dimension[depth] ?? 0 }, (_, index) =>
     isInnermost
-      ? readElement(shape.field, shape.scalar, record, at + index * stride)
-      : readArray(shape, record, at + index * stride, depth + 1),
+      ? readElement(shape, bytes, at + index * stride, end)
+      : readArray(shape, bytes, at + index * stride, end, depth + 1),
   );
 }
 

@@ -7,6 +7,7 @@
 // is text, but never so short that a key would be cut off.
 
 import { RsyndError } from '../base/error.js';
+import type { RecordText } from './decimal.js';
 import { accessField, type FieldAccess } from './field-access.js';
 import type { FieldSpec, FileSpec } from './file-spec.js';
 import { compileKeyCodec } from './key-codec.js';
@@ -17,9 +18,10 @@ export type RecordValues = { readonly [field: string]: unknown };
 
 export interface RecordCodec {
   /**
-   * The fields of a record, overlays included. ERR_BADDATA naming the field that cannot be read.
+   * The fields of the record `bytes[start, end)`, overlays included. ERR_BADDATA naming the field that
+   * cannot be read. @default all of `bytes`
    */
-  decode(record: Buffer): { [field: string]: unknown };
+  decode(bytes: Buffer, start?: number, end?: number): { [field: string]: unknown };
   /**
    * The bytes of a record. Fields not given (undefined, null) are blank or zero; overlays are
    * ignored; autokeys may be absent. ERR_BADDATA for a name that is no field or a value that does
@@ -48,14 +50,20 @@ export function compileRecordCodec(spec: FileSpec): RecordCodec {
   const keyCodecs = spec.keys.map((key) => compileKeyCodec(key, byName, spec.record.size));
   const bytesMin = spec.record.format === 'variable' ? keyReach(spec) : spec.record.size;
   const isText = isMostlyText(spec);
+  /** The record that is being decoded. */
+  const whole: RecordText = { text: '', start: 0 };
   // A copy of an object that has all the names is made faster than one that learns them one by one.
   const blank = Object.fromEntries(codecs.map(({ field }) => [field.name, undefined]));
 
   return {
-    decode(record) {
+    decode(bytes, start = 0, end = bytes.length) {
       const values: { [field: string]: unknown } = { ...blank };
-      const text = isText ? record.toString('latin1') : undefined;
-      for (const { field, read } of codecs) values[field.name] = read(record, text);
+      if (isText) {
+        whole.text = bytes.toString('latin1', start, end);
+        whole.start = start;
+      }
+      const text = isText ? whole : undefined;
+      for (const { field, read } of codecs) values[field.name] = read(bytes, start, end, text);
       return values;
     },
     encode(values) {

@@ -18,6 +18,8 @@ import {
   decimalToZoned,
   hasDigitsOnly,
   parseDecimal,
+  type RecordText,
+  textOf,
   zonedToNumber,
   zonedToText,
 } from './decimal.js';
@@ -39,10 +41,10 @@ export interface ScalarCodec {
   /** What a field that was given no value is filled with. */
   readonly fillByte: number;
   /**
-   * The value at `at`; the element lies wholly inside `record`. `text`: the whole record as latin1, for who
-   * reads many fields of it; to cut text out of it costs less than to make it from bytes each time.
+   * The value at `at`; the element lies wholly inside `record`. `text`: the record as latin1, for who reads
+   * many fields of it; to cut text out of it costs less than to make it from bytes each time.
    */
-  read(record: Buffer, at: number, text?: string): unknown;
+  read(record: Buffer, at: number, text?: RecordText): unknown;
   /** Writes all bytes of the element; nothing is cut off silently. */
   write(value: unknown, target: Buffer, at: number): void;
 }
@@ -89,9 +91,9 @@ const textBetween = (
   record: Buffer,
   start: number,
   end: number,
-  text: string | undefined,
+  text: RecordText | undefined,
 ): string =>
-  text === undefined ? record.toString('latin1', start, end) : text.substring(start, end);
+  text === undefined ? record.toString('latin1', start, end) : textOf(text, start, end);
 
 /** Where text ends when trailing blanks are left away; `start` when there is nothing else. */
 export function trimmedEnd(bytes: Uint8Array, start: number, end: number): number {

@@ -80,7 +80,7 @@ function fieldOf(operand: Operand, spec: FileSpec): FieldSpec {
 function decode(field: FieldSpec, record: Buffer): Value | undefined {
   let value: unknown;
   try {
-    value = accessField(field).read(record);
+    value = accessField(field).read(record, 0, record.length);
   } catch {
     return undefined;
   }

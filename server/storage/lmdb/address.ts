@@ -11,6 +11,14 @@ export const addressBlock = (address: number): number => Math.floor(address / SL
 // Not `%`: of numbers above 2^31 that is a call.
 export const addressSlot = (address: number): number => address - addressBlock(address) * SLOTS;
 export const rfaToAddress = (rfa: Rfa): number => rfa.readUIntBE(0, ADDRESS_BYTES);
+/** The address at `start`, as an index has it. By hand, because it runs for every entry of a walk. */
+export function addressAt(bytes: Uint8Array, start: number): number {
+  const high = ((bytes[start] ?? 0) << 8) | (bytes[start + 1] ?? 0);
+  const middle = ((bytes[start + 2] ?? 0) << 8) | (bytes[start + 3] ?? 0);
+  const low = ((bytes[start + 4] ?? 0) << 8) | (bytes[start + 5] ?? 0);
+  return high * 0x1_0000_0000 + middle * 0x1_0000 + low;
+}
+
 export const addressToRfa = (address: number): Rfa =>
   makeRfa(addressBlock(address), addressSlot(address));
 /** For messages: an RFA as users see it. */

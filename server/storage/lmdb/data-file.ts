@@ -1,7 +1,7 @@
 // The LMDB file seen from outside of LMDB, with a file descriptor of our own: which state is its
 // newest, the meta page of that state, and flushing it. page-file.ts has the drawing of a meta page.
 
-import { closeSync, fdatasync, fdatasyncSync, openSync, readSync } from 'node:fs';
+import { closeSync, fdatasync, fdatasyncSync, fstatSync, openSync, readSync } from 'node:fs';
 import { META_BYTES, metaPageBytes, metaTransaction } from './page-file.js';
 
 /** A committed state of an LMDB file. */
@@ -45,6 +45,11 @@ export class DataFile {
     const page = Buffer.alloc(this.#pageBytes);
     readSync(this.#fd, page, 0, page.length, number * this.#pageBytes);
     return page;
+  }
+
+  /** How long the file is by now. */
+  bytes(): number {
+    return fstatSync(this.#fd).size;
   }
 
   /** Makes all pages written so far durable. */

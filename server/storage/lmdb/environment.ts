@@ -12,6 +12,7 @@ import { fileReadersMax, keysPerFileMax } from '../../../shared/base/limits.js';
 import { requireDescriptors } from '../../descriptors.js';
 import type { Direction } from '../engine.js';
 import type { PlaceRange } from '../place.js';
+import { addressAt } from './address.js';
 import { DataFile } from './data-file.js';
 import {
   ADDRESS_BYTES,
@@ -23,18 +24,24 @@ import {
   TABLE_LARGE,
 } from './format.js';
 import { transactOnNewest } from './head.js';
-import {
-  HeldTransaction,
-  type NativeEnvironment,
-  type ReadOptions,
-  type ReadTransaction,
-} from './held-transaction.js';
 import { ListedTables } from './listed-tables.js';
 import { isLmdbError } from './lmdb-error.js';
+import { Committed } from './mapped/committed.js';
+import { MemoryMap } from './mapped/memory-map.js';
+import { type NativeEnvironment, ReaderSlot } from './mapped/reader-slot.js';
+import { writeNumberKey } from './number-key.js';
 import { refuseLinkedLock } from './paths.js';
 import { placeKey } from './place-key.js';
 
-export type { ReadOptions, ReadTransaction };
+/** A read transaction of lmdb-js. */
+export interface ReadTransaction {
+  done(): void;
+}
+
+/** What is passed with a read, so that it is one of that transaction. */
+export interface ReadOptions {
+  readonly transaction: ReadTransaction;
+}
 
 interface RangeOptions<K> {
   readonly start: K | undefined;
@@ -48,6 +55,8 @@ interface RangeOptions<K> {
 
 /** What we use of a database of lmdb-js. Writes are for inside a transaction only. */
 export interface Table<K, V> {
+  /** By which the native half of lmdb-js knows it. */
+  readonly dbAddress: number;
   get(key: K, options?: ReadOptions): V | undefined;
   /** The value in the shared buffer of lmdb-js: good until the next read of any file. */
   getBinaryFast(key: K, options?: ReadOptions): Buffer | undefined;
@@ -63,7 +72,11 @@ export interface Table<K, V> {
 }
 
 interface RootTable extends Table<Uint8Array, Buffer> {
-  readonly env: NativeEnvironment;
+  readonly env: NativeEnvironment & {
+    /** Inside a write transaction. */
+    readonly writeTxn?: object | null;
+    info(): { readonly mapSize: number; readonly lastTxnId: number };
+  };
   openDB(options: Record<string, unknown>): unknown;
   transactionSync<T>(step: () => T): T;
   resetReadTxn(): void;
@@ -92,7 +105,8 @@ export class Environment {
   readonly #path: string;
   readonly #create: boolean;
   readonly #listed: ListedTables;
-  readonly #held: HeldTransaction;
+  readonly #slot: ReaderSlot;
+  #committed: Committed | undefined;
   #isFresh = false;
   #view: Buffer = Buffer.alloc(0);
 
@@ -114,7 +128,7 @@ export class Environment {
     }) as unknown as RootTable;
     this.#listed = new ListedTables(path);
     this.#listed.add(this.#root);
-    this.#held = new HeldTransaction(this.#root.env);
+    this.#slot = new ReaderSlot(this.#root.env);
     this.data = new DataFile(path);
     this.#root.readerCheck();
     // Opening it may have set LMDB back (head.ts): readers would go on without what was committed last.
@@ -128,17 +142,20 @@ export class Environment {
   }
 
   blocks(): Table<number, Buffer> | undefined {
-    const keyEncoder = numberKey(BLOCK_NUMBER_BYTES);
+    const keyEncoder = numberEncoder(BLOCK_NUMBER_BYTES);
     return this.#table(TABLE_BLOCKS, { keyEncoder, encoder: bytesAsTheyAre });
   }
 
   /** Records out of line, by address. */
   large(): Table<number, Buffer> | undefined {
-    return this.#table(TABLE_LARGE, { keyEncoder: numberKey(ADDRESS_BYTES), encoding: 'binary' });
+    return this.#table(TABLE_LARGE, {
+      keyEncoder: numberEncoder(ADDRESS_BYTES),
+      encoding: 'binary',
+    });
   }
 
   free(): Table<number, Buffer> | undefined {
-    const keyEncoder = numberKey(BLOCK_NUMBER_BYTES);
+    const keyEncoder = numberEncoder(BLOCK_NUMBER_BYTES);
     return this.#table(TABLE_FREE, { keyEncoder, encoding: 'binary' });
   }
 
@@ -147,12 +164,24 @@ export class Environment {
     return this.#table(indexTableName(key), { keyEncoder: placeKey, encoder: addressValue() });
   }
 
-  /**
-   * To be passed with each read of a record by key or address: what `refresh` is for other reads, and
-   * cheaper. Of one step they all see the same state.
-   */
-  pointRead(): ReadOptions {
-    return this.#held.take();
+  /** The newest committed state, read in place. `header`, of this file, must have the entry `known`. */
+  committed(header: Table<Uint8Array, Buffer>, known: Uint8Array): Committed {
+    const { env } = this.#root;
+    const map = new MemoryMap({
+      dbAddress: header.dbAddress,
+      keyBytes: known.length,
+      read() {
+        if (env.writeTxn) throw new TypeError('a write transaction does not say where the map is');
+        return header.getBinaryFast(known);
+      },
+      mapBytes: () => env.info().mapSize,
+      fileBytes: () => this.data.bytes(),
+    });
+    this.#committed = new Committed(map, this.#slot, {
+      number: () => env.info().lastTxnId,
+      putRight: () => this.transact(() => 'undo'),
+    });
+    return this.#committed;
   }
 
   /**
@@ -173,7 +202,7 @@ export class Environment {
    * read, because its read transaction then fails all others.
    */
   renew(): void {
-    this.#held.release();
+    this.#releaseSlot();
     this.#root.resetReadTxn();
   }
 
@@ -210,7 +239,7 @@ export class Environment {
       const seen = { path: this.#path, data: this.data };
       transactOnNewest(this.#root, seen, () => (step() === 'undo' ? ABORT : undefined));
     } finally {
-      this.#held.release();
+      this.#releaseSlot();
     }
   }
 
@@ -232,9 +261,15 @@ export class Environment {
 
   close(): Promise<void> {
     this.#listed.forget();
-    this.#held.close();
+    if (this.#committed === undefined) this.#slot.close();
+    else this.#committed.close();
     this.data.close();
     return this.#root.close();
+  }
+
+  #releaseSlot(): void {
+    if (this.#committed === undefined) this.#slot.release();
+    else this.#committed.release();
   }
 
   #table<K, V>(name: string, options: object): Table<K, V> | undefined {
@@ -293,20 +328,10 @@ export function placeRange(range: PlaceRange, direction: Direction): RangeOption
       };
 }
 
-/** Big-endian, by hand: the general call costs as much as the read itself. */
-const numberKey = (width: number) => ({
-  writeKey(key: number, target: Buffer, start: number): number {
-    const low = key >>> 0;
-    const high = Math.floor(key / 0x1_0000_0000);
-    const end = start + width;
-    if (width === ADDRESS_BYTES) target[start] = high >>> 8;
-    target[end - 5] = high & 0xff;
-    target[end - 4] = low >>> 24;
-    target[end - 3] = (low >>> 16) & 0xff;
-    target[end - 2] = (low >>> 8) & 0xff;
-    target[end - 1] = low & 0xff;
-    return end;
-  },
+/** As lmdb-js writes and reads keys that are numbers. */
+const numberEncoder = (width: number) => ({
+  writeKey: (key: number, target: Buffer, start: number): number =>
+    writeNumberKey(target, start, key, width),
   readKey: (source: Buffer, start: number): number => source.readUIntBE(start, width),
 });
 
@@ -324,12 +349,6 @@ function addressValue() {
       written.writeUIntBE(address, 0, ADDRESS_BYTES);
       return written;
     },
-    // By hand, because it runs for every entry of a walk.
-    decode(bytes: Buffer): number {
-      const high = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
-      const middle = ((bytes[2] ?? 0) << 8) | (bytes[3] ?? 0);
-      const low = ((bytes[4] ?? 0) << 8) | (bytes[5] ?? 0);
-      return high * 0x1_0000_0000 + middle * 0x1_0000 + low;
-    },
+    decode: (bytes: Buffer): number => addressAt(bytes, 0),
   };
 }

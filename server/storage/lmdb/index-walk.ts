@@ -1,49 +1,70 @@
 // Walks over the entries of an index from one edge on, for scan.ts: addresses one after another, and in the
 // end the place of the last one that was passed. Nothing is made for an entry.
 
-import { indexKeyBytesMax } from '../../../shared/base/limits.js';
 import type { Direction, Edge } from '../engine.js';
-import { INSERTION_BYTES, type PlaceRange } from '../place.js';
-import { placeRange, type ReadOptions } from './environment.js';
-import type { IndexTable } from './open-store.js';
-import { type PlaceRoom, readingInto } from './place-key.js';
+import type { PlaceRange } from '../place.js';
+import { addressAt } from './address.js';
+import { ADDRESS_BYTES } from './format.js';
+import type { Tree } from './mapped/tree.js';
+import { TreeCursor } from './mapped/tree-cursor.js';
+import { PageFault, type ValuePlace } from './mapped/tree-page.js';
 
 export class IndexWalk {
   readonly #side: Edge['side'];
-  readonly #entries: Iterator<{ key: Uint8Array; value: number }>;
-  /** The place of the entry at hand, and of the one before it. */
-  #place = makeRoom();
-  #before = makeRoom();
+  readonly #range: PlaceRange;
+  readonly #entries: TreeCursor;
+  /** Where the places of the entry at hand and of the one before it are; no bytes: there is none. */
+  #place: Buffer = NOWHERE;
+  #start = 0;
+  #end = 0;
+  #placeBefore: Buffer = NOWHERE;
+  #startBefore = 0;
+  #endBefore = 0;
 
-  constructor(index: IndexTable, range: PlaceRange, direction: Direction, options: ReadOptions) {
+  constructor(index: Tree, range: PlaceRange, direction: Direction) {
     this.#side = direction === 'forward' ? 'after' : 'before';
-    const part = { ...placeRange(range, direction), ...options };
-    this.#entries = index.getRange(part)[Symbol.iterator]();
+    this.#range = range;
+    this.#entries = new TreeCursor(index, range, direction);
   }
 
   /** The address of the next entry, which is at hand then; undefined when there is none. */
   next(): number | undefined {
-    const room = this.#before;
-    this.#before = this.#place;
-    this.#place = room;
-    const entry = readingInto(room, this.#entries);
-    return entry.done === true ? undefined : entry.value.value;
+    this.#placeBefore = this.#place;
+    this.#startBefore = this.#start;
+    this.#endBefore = this.#end;
+    const entries = this.#entries;
+    if (!entries.next()) return undefined;
+    this.#place = entries.keyBytes;
+    this.#start = entries.keyStart;
+    this.#end = this.#start + entries.keyLength;
+    return addressOf(entries.locateValue());
   }
 
-  /** The edge behind the entry at hand, or behind the one before that; undefined when there was none. */
+  /**
+   * The edge behind the entry at hand, or behind the one before that; undefined when there was none. Not before
+   * where the walk began: else a scan of damaged pages, which goes on there, might never end.
+   */
   edgeBehind(which: 'at hand' | 'before'): Edge | undefined {
-    const { bytes, length } = which === 'at hand' ? this.#place : this.#before;
-    if (length === 0) return undefined;
-    return { prefix: Buffer.from(bytes.subarray(0, length)), side: this.#side };
+    const isAtHand = which === 'at hand';
+    const place = isAtHand
+      ? this.#place.subarray(this.#start, this.#end)
+      : this.#placeBefore.subarray(this.#startBefore, this.#endBefore);
+    if (place.length === 0) return undefined;
+    if (!this.#isBehindBegin(place)) throw new PageFault('keys are out of order');
+    return { prefix: Buffer.from(place), side: this.#side };
   }
 
-  /** Must be called when the walk ends before its range does. */
-  end(): void {
-    this.#entries.return?.();
+  #isBehindBegin(place: Buffer): boolean {
+    const { least, limit } = this.#range;
+    if (this.#side === 'before') return limit === undefined || Buffer.compare(place, limit) < 0;
+    return least === undefined || Buffer.compare(place, least) >= 0;
   }
 }
 
-const makeRoom = (): PlaceRoom => ({
-  bytes: Buffer.allocUnsafe(indexKeyBytesMax + INSERTION_BYTES),
-  length: 0,
-});
+/** The address that an entry of an index has. */
+export function addressOf({ part, start, end }: ValuePlace): number {
+  if (end - start !== ADDRESS_BYTES) throw new PageFault('an entry of an index is no address');
+  return addressAt(part.bytes, start);
+}
+
+const NOWHERE: Buffer = Buffer.alloc(0);

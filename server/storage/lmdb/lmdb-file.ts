@@ -30,8 +30,10 @@ import { addressToRfa, rfaToAddress } from './address.js';
 import { CommitQueue, isFull } from './commit-queue.js';
 import { encodeDefinition } from './definition-entry.js';
 import type { FreeBytes } from './disk-space.js';
-import { placeRange, type ReadOptions } from './environment.js';
+import { addressOf } from './index-walk.js';
 import { damaged, isLmdbError, readError } from './lmdb-error.js';
+import type { Tree } from './mapped/tree.js';
+import { TreeCursor } from './mapped/tree-cursor.js';
 import { definitionKey, type Store } from './open-store.js';
 import { rebuildStore } from './rebuild.js';
 import { danglingEntry, readInsertion, readRecord } from './record-reader.js';
@@ -82,12 +84,12 @@ export class LmdbFile implements StoredFile {
 
   facts(): FileFacts {
     return this.#read((store) => {
-      const counters = store.counters();
+      const counters = store.committedCounters();
       if (counters === undefined) throw damaged(store.layout, 'its counters are damaged');
       return {
         records: counters.records,
         bytes: statSync(this.#path).size,
-        depths: store.layout.indexes.map(({ number }) => store.index(number).getStats().treeDepth),
+        depths: store.layout.indexes.map(({ number }) => store.indexTree(number).depth()),
       };
     });
   }
@@ -97,11 +99,7 @@ export class LmdbFile implements StoredFile {
     return this.#read((store) => {
       const range = rangeBetween(edge, farEdge(direction), direction);
       if (range === undefined) return undefined;
-      const bounds = { ...placeRange(range, direction), limit: 1 };
-      for (const { key: place, value: address } of store.index(key).getRange(bounds)) {
-        return locate(store, key, copyBytes(place), address);
-      }
-      return undefined;
+      return locateFirst(store, key, new TreeCursor(store.indexTree(key), range, direction));
     });
   }
 
@@ -110,17 +108,16 @@ export class LmdbFile implements StoredFile {
       return this.#read((store) => findFirst(store, key, value));
     }
     if (value.length === 0) return undefined;
-    return this.#readPoint((store, options) => {
-      const address = store.index(key).get(value, options);
-      if (address === undefined) return undefined;
-      return locate(store, key, copyBytes(value), address, options);
+    return this.#read((store) => {
+      const address = findUnique(store.indexTree(key), value);
+      return address === undefined ? undefined : locate(store, key, copyBytes(value), address);
     });
   }
 
   fetch(rfa: Rfa): StoredRecord | 'deleted' | 'invalid' {
-    return this.#readPoint((store, options) => {
+    return this.#read((store) => {
       const address = rfaToAddress(rfa);
-      const found = readRecord(store, address, options);
+      const found = readRecord(store, address);
       if (typeof found === 'string') return found;
       return { rfa: addressToRfa(address), record: found.record, crc: found.crc };
     });
@@ -132,7 +129,7 @@ export class LmdbFile implements StoredFile {
       if (value === undefined) return undefined;
       const address = rfaToAddress(rfa);
       if (dups === 'none') {
-        return store.index(key).get(value) === address ? Buffer.from(value) : undefined;
+        return findUnique(store.indexTree(key), value) === address ? Buffer.from(value) : undefined;
       }
       const insertion = readInsertion(store, key, address);
       return insertion === undefined ? undefined : makePlace(dups, value, insertion);
@@ -263,19 +260,9 @@ export class LmdbFile implements StoredFile {
 
   #read<T>(step: (store: Store) => T): T {
     const store = this.#opened();
-    store.environment.refresh();
-    return this.#attempt(store, () => step(store));
-  }
-
-  /** For reads of one record by key or address: every read of the step takes `options`. */
-  #readPoint<T>(step: (store: Store, options: ReadOptions) => T): T {
-    const store = this.#opened();
-    return this.#attempt(store, () => step(store, store.environment.pointRead()));
-  }
-
-  #attempt<T>(store: Store, step: () => T): T {
     try {
-      return step();
+      store.committed.look();
+      return step(store);
     } catch (error) {
       if (isLmdbError(error)) store.environment.renew();
       throw readError(store.layout, error);
@@ -294,28 +281,34 @@ export function fileIdentity(path: string): string {
   return facts === undefined ? 'gone' : `${facts.dev}:${facts.ino}`;
 }
 
-function locate(
-  store: Store,
-  key: number,
-  place: Buffer,
-  address: number,
-  options?: ReadOptions,
-): LocatedRecord {
-  const found = readRecord(store, address, options);
+/** The address that the index of a unique key has for `value`. */
+function findUnique(index: Tree, value: Uint8Array): number | undefined {
+  if (!index.find(value)) return undefined;
+  return addressOf(index.value);
+}
+
+function locateFirst(store: Store, key: number, entries: TreeCursor): LocatedRecord | undefined {
+  if (!entries.next()) return undefined;
+  return locate(store, key, entries.copyKey(), addressOf(entries.locateValue()));
+}
+
+function locate(store: Store, key: number, place: Buffer, address: number): LocatedRecord {
+  const found = readRecord(store, address);
   if (typeof found === 'string') throw danglingEntry(store, key, address);
   return { rfa: addressToRfa(address), record: found.record, crc: found.crc, place };
 }
 
 /** The first of the duplicates of `value`: their places are `value` and an insertion number. */
 function findFirst(store: Store, key: number, value: Uint8Array): LocatedRecord | undefined {
-  const length = value.length + INSERTION_BYTES;
-  const range = { start: value, end: undefined, limit: 1 };
-  for (const { key: place, value: address } of store.index(key).getRange(range)) {
-    const isEqual =
-      place.length === length && Buffer.compare(place.subarray(0, value.length), value) === 0;
-    return isEqual ? locate(store, key, copyBytes(place), address) : undefined;
-  }
-  return undefined;
+  const range = { least: value, limit: undefined };
+  const entries = new TreeCursor(store.indexTree(key), range, 'forward');
+  if (!entries.next()) return undefined;
+  const place = entries.copyKey();
+  const isEqual =
+    place.length === value.length + INSERTION_BYTES &&
+    Buffer.compare(place.subarray(0, value.length), value) === 0;
+  if (!isEqual) return undefined;
+  return locate(store, key, place, addressOf(entries.locateValue()));
 }
 
 interface InsertRun {

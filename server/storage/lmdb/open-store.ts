@@ -14,15 +14,25 @@ import {
   type Table,
 } from './environment.js';
 import {
+  ADDRESS_BYTES,
+  BLOCK_NUMBER_BYTES,
   ENTRY_COUNTERS,
   ENTRY_DEFINITION,
   ENTRY_IDENTITY,
   IDENTITY_BYTES,
   indexTableName,
+  PAGE_BYTES,
   TABLE_BLOCKS,
+  TABLE_HEADER,
+  TABLE_LARGE,
 } from './format.js';
 import { type FileLayout, type IndexLayout, layoutOf } from './layout.js';
 import { damaged, readError } from './lmdb-error.js';
+import type { Committed } from './mapped/committed.js';
+import { Tree } from './mapped/tree.js';
+import { TreeCursor } from './mapped/tree-cursor.js';
+import { PageFault } from './mapped/tree-page.js';
+import { numberKey } from './number-key.js';
 import { PageFile } from './page-file.js';
 import { inspectTrees, type SalvageView, type TreeInspection } from './salvage-view.js';
 import { ScanProof } from './scan-proof.js';
@@ -32,8 +42,16 @@ const ROOMS_KEPT_MAX = 4;
 
 export type IndexTable = Table<Uint8Array, number>;
 
+const blockKey = numberKey(BLOCK_NUMBER_BYTES);
+const addressKey = numberKey(ADDRESS_BYTES);
+
 export const definitionKey = (): Buffer => Buffer.from(ENTRY_DEFINITION);
 export const countersKey = (): Buffer => Buffer.from(ENTRY_COUNTERS);
+
+export interface NumberedBlock {
+  readonly key: number;
+  readonly value: Buffer;
+}
 
 export class Store {
   readonly environment: Environment;
@@ -45,6 +63,14 @@ export class Store {
   readonly blocks: Table<number, Buffer>;
   readonly large: Table<number, Buffer>;
   readonly free: Table<number, Buffer>;
+  /** What reads go by that are no part of a write: `look` or `hold` comes first, then the trees are of that state. */
+  readonly committed: Committed;
+  readonly #trees: {
+    readonly header: Tree;
+    readonly blocks: Tree;
+    readonly large: Tree;
+    readonly indexes: readonly Tree[];
+  };
   readonly #indexes: readonly (IndexTable | undefined)[];
   readonly #countersKey = countersKey();
   readonly #rooms: Buffer[] = [];
@@ -70,6 +96,14 @@ export class Store {
     this.large = this.#required(environment.large(), 'its table of large records');
     this.free = this.#required(environment.free(), 'its table of free space');
     this.#indexes = spec.keys.map((_, key) => environment.index(key));
+    const committed = environment.committed(this.header, definitionKey());
+    this.committed = committed;
+    this.#trees = {
+      header: new Tree(committed, TABLE_HEADER),
+      blocks: new Tree(committed, TABLE_BLOCKS),
+      large: new Tree(committed, TABLE_LARGE),
+      indexes: spec.keys.map((_, key) => new Tree(committed, indexTableName(key))),
+    };
   }
 
   /** ERR_DAMAGED when this index is not in the file any more, TypeError when there is no such key. */
@@ -81,6 +115,14 @@ export class Store {
     if (table !== undefined) return table;
     if (key >= this.#indexes.length) throw new TypeError(`there is no key ${key}`);
     throw damaged(this.layout, `the index of key ${key} is missing`);
+  }
+
+  /** The index of a key in the committed state; errors as of `index`. */
+  indexTree(key: number): Tree {
+    this.index(key);
+    const tree = this.#trees.indexes[key];
+    if (tree === undefined) throw new TypeError(`there is no key ${key}`);
+    return tree;
   }
 
   get salvage(): SalvageView | undefined {
@@ -97,24 +139,40 @@ export class Store {
     return this.#salvage?.isSound(table) ?? true;
   }
 
-  /** A block in a buffer that is good until the next read of any file. */
+  /**
+   * A block of the committed state, good as long as that is; with `options` one of that transaction, good
+   * until the next read of any file. Undefined when there is none.
+   */
   block(number: number, options?: ReadOptions): Buffer | undefined {
-    if (this.#salvage === undefined || this.#salvage.isSound(TABLE_BLOCKS)) {
-      return this.blocks.getBinaryFast(number, options);
+    if (!this.isSound(TABLE_BLOCKS)) return this.#salvage?.block(number, this.layout.blockBytes);
+    if (options === undefined) {
+      const { blocks } = this.#trees;
+      return blocks.findNumber(number, blockKey(number)) ? blocks.view() : undefined;
     }
-    return this.#salvage.block(number, this.layout.blockBytes);
+    const bytes = this.blocks.getBinaryFast(number, options);
+    return bytes === undefined ? undefined : this.environment.shared(bytes, bytes.length);
   }
 
   /** Blocks in order of their numbers, from `start` on; the values as `block` gives them. */
   blocksFrom(
     start: number | undefined,
     reverse: boolean,
-    options: ReadOptions,
-  ): Iterable<{ key: number; value: Buffer }> {
-    if (this.isSound(TABLE_BLOCKS)) {
-      return this.blocks.getRange({ start, end: undefined, reverse, ...options });
+    options?: ReadOptions,
+  ): Iterable<NumberedBlock> {
+    if (!this.isSound(TABLE_BLOCKS)) return this.#salvagedFrom(start, reverse);
+    if (options === undefined) return this.#committedFrom(start, reverse);
+    return this.blocks.getRange({ start, end: undefined, reverse, ...options });
+  }
+
+  /** A record out of line, as `block` gives a block. */
+  largeRecord(address: number, options?: ReadOptions): Buffer | undefined {
+    if (!this.isSound(TABLE_LARGE)) return undefined;
+    if (options === undefined) {
+      const { large } = this.#trees;
+      return large.findNumber(address, addressKey(address)) ? large.view() : undefined;
     }
-    return this.#salvagedFrom(start, reverse);
+    const bytes = this.large.getBinaryFast(address, options);
+    return bytes === undefined ? undefined : this.environment.shared(bytes, bytes.length);
   }
 
   /** Room for a block, nobody else's until it is given back: a scan may be begun within another. */
@@ -132,7 +190,13 @@ export class Store {
     return layout;
   }
 
-  /** Undefined when they are damaged. */
+  /** Of the committed state. Undefined when they are damaged. */
+  committedCounters(): Counters | undefined {
+    const { header } = this.#trees;
+    return header.find(this.#countersKey) ? decodeCounters(Buffer.from(header.view())) : undefined;
+  }
+
+  /** Of the write transaction, or of that of `options`. Undefined when they are damaged. */
   counters(options?: ReadOptions): Counters | undefined {
     const bytes = this.header.get(this.#countersKey, options);
     return bytes === undefined ? undefined : decodeCounters(Buffer.from(bytes));
@@ -155,10 +219,25 @@ export class Store {
     return this.environment.close();
   }
 
-  *#salvagedFrom(
-    start: number | undefined,
-    reverse: boolean,
-  ): Generator<{ key: number; value: Buffer }> {
+  *#committedFrom(start: number | undefined, reverse: boolean): Generator<NumberedBlock> {
+    // Backwards `start` itself comes first, and all that are behind it do not.
+    const range = {
+      least: reverse || start === undefined ? undefined : Buffer.from(blockKey(start)),
+      limit: reverse && start !== undefined ? Buffer.from(blockKey(start + 1)) : undefined,
+    };
+    const cursor = new TreeCursor(this.#trees.blocks, range, reverse ? 'reverse' : 'forward');
+    let nearest = start ?? (reverse ? Number.POSITIVE_INFINITY : 0);
+    while (cursor.next()) {
+      if (cursor.keyLength !== BLOCK_NUMBER_BYTES) throw new PageFault('a block has no number');
+      const key = cursor.keyBytes.readUIntBE(cursor.keyStart, BLOCK_NUMBER_BYTES);
+      if (reverse ? key > nearest : key < nearest) throw new PageFault('blocks are out of order');
+      nearest = reverse ? key - 1 : key + 1;
+      const { part, start: from, end } = cursor.locateValue();
+      yield { key, value: part.bytes.subarray(from, end) };
+    }
+  }
+
+  *#salvagedFrom(start: number | undefined, reverse: boolean): Generator<NumberedBlock> {
     const numbers = [...(this.#salvage?.blockNumbers ?? [])];
     if (reverse) numbers.reverse();
     for (const key of numbers) {
@@ -186,7 +265,7 @@ export function openStore(
   inspection: TreeInspection,
   bootId?: string,
 ): Store {
-  new PageFile(path, name).close();
+  requirePageBytes(path, name);
   let environment: Environment | undefined;
   let salvage: SalvageView | undefined;
   try {
@@ -202,6 +281,16 @@ export function openStore(
     salvage?.close();
     throw readError({ name }, error);
   }
+}
+
+/** Of another size they come from a machine whose memory has other pages; reading in place goes by that size. */
+function requirePageBytes(path: string, name: string): void {
+  const file = new PageFile(path, name);
+  const { pageBytes } = file.meta;
+  file.close();
+  if (pageBytes === PAGE_BYTES) return;
+  const why = `${name} has pages of ${pageBytes} bytes where files of rsynd have ${PAGE_BYTES}; load its records into a new file on the machine that made it`;
+  throw new RsyndError('ERR_NOTISM', why, { file: name });
 }
 
 /** The snapshot keeps the pages looked at from being written anew meanwhile. */

@@ -23,9 +23,9 @@ const DATA_VERSION = 2;
 const AT_MAGIC = 24;
 const AT_VERSION = 28;
 const AT_FREE_TREE = 48;
-const AT_MAIN_TREE = 96;
-const AT_LAST_PAGE = 144;
-const AT_TRANSACTION = 152;
+export const AT_MAIN_TREE = 96;
+export const AT_LAST_PAGE = 144;
+export const AT_TRANSACTION = 152;
 /** What LMDB uses of a meta page. */
 export const META_BYTES = 160;
 const NO_PAGE = 0xffff_ffff_ffff_ffffn;

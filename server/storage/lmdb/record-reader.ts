@@ -13,7 +13,6 @@ import {
   storedCrc,
 } from './block-reader.js';
 import type { ReadOptions } from './environment.js';
-import { TABLE_LARGE } from './format.js';
 import { damaged } from './lmdb-error.js';
 import type { Store } from './open-store.js';
 
@@ -23,16 +22,15 @@ export interface FoundRecord {
   readonly crc: number;
 }
 
-/**
- * The block, in the shared buffer: good until the next read of any file. Undefined when there is
- * none; ERR_DAMAGED when it has not the length of a block.
- */
+// Without `options` they read the committed state; a block is good as long as that is (open-store.ts).
+
+/** Undefined when there is none; ERR_DAMAGED when it has not the length of a block. */
 export function readBlock(store: Store, block: number, options?: ReadOptions): Buffer | undefined {
   const bytes = store.block(block, options);
   if (bytes === undefined) return undefined;
   const { blockBytes } = store.layout;
   if (bytes.length !== blockBytes) throw damaged(store.layout, `block ${block} is unreadable`);
-  return store.environment.shared(bytes, blockBytes);
+  return bytes;
 }
 
 /** The record at an address. ERR_DAMAGED when its bytes are not those that were stored. */
@@ -101,11 +99,9 @@ export const danglingEntry = (store: Store, key: number, address: number): Error
   );
 
 export function readLarge(store: Store, address: number, options?: ReadOptions): Buffer {
-  const bytes = store.isSound(TABLE_LARGE)
-    ? store.large.getBinaryFast(address, options)
-    : undefined;
+  const bytes = store.largeRecord(address, options);
   if (bytes === undefined) throw badRecord(store, address);
-  return Buffer.from(store.environment.shared(bytes, bytes.length));
+  return Buffer.from(bytes);
 }
 
 function copyOf(block: Buffer, start: number, end: number): Buffer {
@@ -115,6 +111,6 @@ function copyOf(block: Buffer, start: number, end: number): Buffer {
 }
 
 function wasUsed(store: Store, block: number, options?: ReadOptions): boolean {
-  const counters = store.counters(options);
+  const counters = options === undefined ? store.committedCounters() : store.counters(options);
   return counters !== undefined && block > 0 && block < counters.nextBlock;
 }

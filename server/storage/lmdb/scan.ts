@@ -21,10 +21,10 @@ export function scanIndex(
 ): 'more' | 'end' {
   const range = rangeBetween(cursor.from, cursor.until, cursor.direction);
   if (range === undefined) return 'end';
-  const index = store.index(key);
+  const index = store.indexTree(key);
   const walk = new Walk(store, bounds);
   try {
-    const entries = new IndexWalk(index, range, cursor.direction, walk.snapshot.options);
+    const entries = new IndexWalk(index, range, cursor.direction);
     return showEntries(store, key, cursor, { walk, entries });
   } finally {
     walk.finish(cursor);
@@ -54,7 +54,6 @@ function showEntries(
       return 'more';
     }
   } finally {
-    entries.end();
     cursor.from = entries.edgeBehind(passed) ?? cursor.from;
   }
 }
@@ -65,7 +64,7 @@ export function scanStored(store: Store, cursor: ScanCursor, bounds: ScanBounds)
   const position = new StoredPosition(cursor);
   try {
     const { firstBlock, isReverse } = position;
-    const blocks = store.blocksFrom(firstBlock, isReverse, walk.snapshot.options);
+    const blocks = store.blocksFrom(firstBlock, isReverse);
     for (const { key: number, value: bytes } of blocks) {
       position.enterBlock(number);
       if (!walk.look(number, bytes)) {
@@ -90,8 +89,7 @@ export function scanStored(store: Store, cursor: ScanCursor, bounds: ScanBounds)
 /** The number behind the last block, after LMDB failed a read; 0 when that is lost too. */
 function blocksEnd(store: Store): number {
   try {
-    store.environment.renew();
-    return store.counters()?.nextBlock ?? 0;
+    return store.committedCounters()?.nextBlock ?? 0;
   } catch (error) {
     if (!isLmdbError(error)) throw error;
     return 0;

@@ -39,7 +39,7 @@ const operandOf = (field: FieldSpec, spec: FileSpec): BoundOperand =>
 /** What the SDK's codec reads; undefined when it refuses the bytes. */
 function decoded(field: FieldSpec, record: Buffer): unknown {
   try {
-    return accessField(field).read(record);
+    return accessField(field).read(record, 0, record.length);
   } catch {
     return undefined;
   }

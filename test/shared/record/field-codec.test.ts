@@ -439,3 +439,23 @@ t.test('encodeKey() says which part of a key is wrong', async (t) => {
   }
   t.throws(() => codec.encodeKey(1, 'CA'), { code: 'ERR_BADKEY' });
 });
+
+t.test('reads a record that is part of more bytes, and nothing around it', async (t) => {
+  const codec = compileRecordCodec({
+    record: { size: 14, format: 'variable' },
+    keys: [],
+    fields: [
+      { name: 'id', type: 'decimal', offset: 0, length: 4 },
+      { name: 'sum', type: 'decimal', offset: 4, length: 4, precision: 2 },
+      { name: 'codes', type: 'alpha', offset: 8, length: 2, dimension: [3] },
+    ],
+    networkEncrypt: false,
+    text: '',
+    attributes: {},
+  });
+  const record = latin1('00120345abc');
+  const around = Buffer.concat([latin1('99999'), record, latin1('defgh')]);
+  const expected = { id: 12, sum: '3.45', codes: ['ab', 'c', ''] };
+  t.same(codec.decode(record), expected);
+  t.same(codec.decode(around, 5, 5 + record.length), expected);
+});
