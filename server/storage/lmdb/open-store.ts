@@ -209,7 +209,7 @@ export class Store {
 
   /** Reads the definition again: another process may have set a flag. */
   reload(): void {
-    this.environment.refresh();
+    this.environment.renew();
     this.spec = readDefinition(this.header, this.layout.name).spec;
   }
 
