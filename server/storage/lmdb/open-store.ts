@@ -289,7 +289,9 @@ function requirePageBytes(path: string, name: string): void {
   const { pageBytes } = file.meta;
   file.close();
   if (pageBytes === PAGE_BYTES) return;
-  const why = `${name} has pages of ${pageBytes} bytes where files of rsynd have ${PAGE_BYTES}; load its records into a new file on the machine that made it`;
+  const why =
+    `${name} has pages of ${pageBytes} bytes where files of rsynd have ${PAGE_BYTES}; ` +
+    'unload it on the machine that made it, and load it here';
   throw new RsyndError('ERR_NOTISM', why, { file: name });
 }
 
