@@ -1,5 +1,6 @@
-// One LMDB file and its databases: the only place that knows lmdb-js. It turns block numbers and
-// addresses into keys without allocating, and sees to it that reads are fresh.
+// One LMDB file and its databases: the only place that knows lmdb-js, besides mapped/. It turns block numbers
+// and addresses into keys without allocating. Write transactions and snapshots read through it; all other
+// reads are of the committed state, in place (mapped/committed.ts).
 //
 // Traps kept in here, each found the hard way by others: never `useWritemap` (a full disk kills the
 // process), never `encryptionKey` (neither safe nor readable again), `start` and `end` always given
@@ -10,8 +11,6 @@ import { basename } from 'node:path';
 import { ABORT, open as openLmdb } from 'lmdb';
 import { fileReadersMax, keysPerFileMax } from '../../../shared/base/limits.js';
 import { requireDescriptors } from '../../descriptors.js';
-import type { Direction } from '../engine.js';
-import type { PlaceRange } from '../place.js';
 import { addressAt } from './address.js';
 import { DataFile } from './data-file.js';
 import {
@@ -47,8 +46,6 @@ interface RangeOptions<K> {
   readonly start: K | undefined;
   readonly end: K | undefined;
   readonly reverse?: boolean;
-  readonly exclusiveStart?: boolean;
-  readonly inclusiveEnd?: boolean;
   readonly limit?: number;
   readonly transaction?: ReadTransaction;
 }
@@ -107,7 +104,6 @@ export class Environment {
   readonly #listed: ListedTables;
   readonly #slot: ReaderSlot;
   #committed: Committed | undefined;
-  #isFresh = false;
   #view: Buffer = Buffer.alloc(0);
 
   /** ERR_SRVRLIMIT when the system lets us open no more files, ERR_PROTEC where its table of readers is a link. */
@@ -185,19 +181,6 @@ export class Environment {
   }
 
   /**
-   * To be called before each other read. The state of the file is taken anew once in a turn: what this
-   * process commits shows at once in any case, what others commit in the next turn.
-   */
-  refresh(): void {
-    if (this.#isFresh) return;
-    this.#isFresh = true;
-    this.renew();
-    setImmediate(() => {
-      this.#isFresh = false;
-    });
-  }
-
-  /**
    * The next read takes the state of the file anew, whoever changed it. Needed too after LMDB failed a
    * read, because its read transaction then fails all others.
    */
@@ -208,7 +191,7 @@ export class Environment {
 
   /** One state of the file for a longer walk. The caller calls `done`, soon: it holds up reuse of pages. */
   snapshot(): Snapshot {
-    this.refresh();
+    this.renew();
     return new Snapshot(this);
   }
 
@@ -313,19 +296,6 @@ export class Snapshot {
     this.done();
     this.#options = { transaction: this.#environment.useReadTransaction() };
   }
-}
-
-/** LMDB's way to walk a range of places. */
-export function placeRange(range: PlaceRange, direction: Direction): RangeOptions<Uint8Array> {
-  return direction === 'forward'
-    ? { start: range.least, end: range.limit }
-    : {
-        start: range.limit,
-        end: range.least,
-        reverse: true,
-        exclusiveStart: true,
-        inclusiveEnd: true,
-      };
 }
 
 /** As lmdb-js writes and reads keys that are numbers. */

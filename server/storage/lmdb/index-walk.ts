@@ -1,13 +1,16 @@
 // Walks over the entries of an index from one edge on, for scan.ts: addresses one after another, and in the
 // end the place of the last one that was passed. Nothing is made for an entry.
 
+import { indexKeyBytesMax } from '../../../shared/base/limits.js';
 import type { Direction, Edge } from '../engine.js';
-import type { PlaceRange } from '../place.js';
+import { copyBytes, INSERTION_BYTES, type PlaceRange } from '../place.js';
 import { addressAt } from './address.js';
 import { ADDRESS_BYTES } from './format.js';
 import type { Tree } from './mapped/tree.js';
 import { TreeCursor } from './mapped/tree-cursor.js';
 import { PageFault, type ValuePlace } from './mapped/tree-page.js';
+
+const PLACE_BYTES_MAX = indexKeyBytesMax + INSERTION_BYTES;
 
 export class IndexWalk {
   readonly #side: Edge['side'];
@@ -36,7 +39,7 @@ export class IndexWalk {
     if (!entries.next()) return undefined;
     this.#place = entries.keyBytes;
     this.#start = entries.keyStart;
-    this.#end = this.#start + entries.keyLength;
+    this.#end = this.#start + placeBytes(entries);
     return addressOf(entries.locateValue());
   }
 
@@ -59,6 +62,19 @@ export class IndexWalk {
     if (this.#side === 'before') return limit === undefined || Buffer.compare(place, limit) < 0;
     return least === undefined || Buffer.compare(place, least) >= 0;
   }
+}
+
+/** Bytes of the place of the entry at hand. */
+function placeBytes(entries: TreeCursor): number {
+  const length = entries.keyLength;
+  if (length === 0 || length > PLACE_BYTES_MAX) throw new PageFault('a key is too short or long');
+  return length;
+}
+
+/** A copy of the place of the entry at hand. */
+export function copyPlace(entries: TreeCursor): Buffer {
+  const start = entries.keyStart;
+  return copyBytes(entries.keyBytes.subarray(start, start + placeBytes(entries)));
 }
 
 /** The address that an entry of an index has. */

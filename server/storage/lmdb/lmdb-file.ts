@@ -30,7 +30,7 @@ import { addressToRfa, rfaToAddress } from './address.js';
 import { CommitQueue, isFull } from './commit-queue.js';
 import { encodeDefinition } from './definition-entry.js';
 import type { FreeBytes } from './disk-space.js';
-import { addressOf } from './index-walk.js';
+import { addressOf, copyPlace } from './index-walk.js';
 import { damaged, isLmdbError, readError } from './lmdb-error.js';
 import type { Tree } from './mapped/tree.js';
 import { TreeCursor } from './mapped/tree-cursor.js';
@@ -289,7 +289,7 @@ function findUnique(index: Tree, value: Uint8Array): number | undefined {
 
 function locateFirst(store: Store, key: number, entries: TreeCursor): LocatedRecord | undefined {
   if (!entries.next()) return undefined;
-  return locate(store, key, entries.copyKey(), addressOf(entries.locateValue()));
+  return locate(store, key, copyPlace(entries), addressOf(entries.locateValue()));
 }
 
 function locate(store: Store, key: number, place: Buffer, address: number): LocatedRecord {
@@ -303,7 +303,7 @@ function findFirst(store: Store, key: number, value: Uint8Array): LocatedRecord 
   const range = { least: value, limit: undefined };
   const entries = new TreeCursor(store.indexTree(key), range, 'forward');
   if (!entries.next()) return undefined;
-  const place = entries.copyKey();
+  const place = copyPlace(entries);
   const isEqual =
     place.length === value.length + INSERTION_BYTES &&
     Buffer.compare(place.subarray(0, value.length), value) === 0;

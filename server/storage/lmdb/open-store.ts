@@ -209,7 +209,7 @@ export class Store {
 
   /** Reads the definition again: another process may have set a flag. */
   reload(): void {
-    this.environment.refresh();
+    this.environment.renew();
     this.spec = readDefinition(this.header, this.layout.name).spec;
   }
 
@@ -289,7 +289,9 @@ function requirePageBytes(path: string, name: string): void {
   const { pageBytes } = file.meta;
   file.close();
   if (pageBytes === PAGE_BYTES) return;
-  const why = `${name} has pages of ${pageBytes} bytes where files of rsynd have ${PAGE_BYTES}; load its records into a new file on the machine that made it`;
+  const why =
+    `${name} has pages of ${pageBytes} bytes where files of rsynd have ${PAGE_BYTES}; ` +
+    'unload it on the machine that made it, and load it here';
   throw new RsyndError('ERR_NOTISM', why, { file: name });
 }
 

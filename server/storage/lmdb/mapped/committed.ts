@@ -48,7 +48,10 @@ export class Committed {
     this.#head = head;
   }
 
-  /** Goes to the newest state, unless it is held. To be called before each read; what is read is good until the step ends. */
+  /**
+   * Goes to the newest state, unless it is held. To be called before each read; what is read is good until
+   * something is committed, or until the step ends.
+   */
   look(): void {
     if (this.#holders > 0) return;
     this.#isUsed = true;

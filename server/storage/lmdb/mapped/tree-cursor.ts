@@ -62,14 +62,6 @@ export class TreeCursor {
     return this.#leaf.keyLength(this.#node);
   }
 
-  /** A copy of the key of the entry at hand. */
-  copyKey(): Buffer {
-    const { keyStart, keyLength } = this;
-    const copy = Buffer.allocUnsafe(keyLength);
-    this.keyBytes.copy(copy, 0, keyStart, keyStart + keyLength);
-    return copy;
-  }
-
   /** Puts down where the value of the entry at hand lies. */
   locateValue(): ValuePlace {
     this.#leaf.locateValue(this.#node, this.#lastPage, this.value);

@@ -221,7 +221,9 @@ t.test('each state that is seen is a whole one while another process commits', a
 const committing = (path: string, commits: number): string => `
   import { open } from 'lmdb';
   const binary = { keyEncoding: 'binary', encoding: 'binary' };
-  const root = open({ path: ${JSON.stringify(path)}, noSubdir: true, maxDbs: 20, overlappingSync: false, noSync: true, ...binary });
+  const path = ${JSON.stringify(path)};
+  const options = { noSubdir: true, maxDbs: 20, overlappingSync: false, noSync: true };
+  const root = open({ path, ...options, ...binary });
   const tables = ['one', 'other'].map((name) => root.openDB({ name, ...binary }));
   for (let n = 1; n <= ${commits}; n++) {
     const value = Buffer.alloc(600);

@@ -134,7 +134,9 @@ function writeElsewhere(path: string, count: number): void {
   const script = `
     import { open } from 'lmdb';
     const binary = { keyEncoding: 'binary', encoding: 'binary' };
-    const root = open({ path: ${JSON.stringify(path)}, noSubdir: true, maxDbs: 20, overlappingSync: false, noSync: true, ...binary });
+    const path = ${JSON.stringify(path)};
+    const options = { noSubdir: true, maxDbs: 20, overlappingSync: false, noSync: true };
+    const root = open({ path, ...options, ...binary });
     const table = root.openDB({ name: 'values', ...binary });
     root.transactionSync(() => {
       for (let n = 0; n < ${count}; n++) {

@@ -28,7 +28,9 @@ function walk(tree: Tree, range: PlaceRange, direction: Direction): Entry[] {
   const cursor = new TreeCursor(tree, range, direction);
   while (cursor.next()) {
     const { part, start, end } = cursor.locateValue();
-    entries.push({ key: cursor.copyKey(), value: Buffer.from(part.bytes.subarray(start, end)) });
+    const { keyBytes, keyStart, keyLength } = cursor;
+    const key = Buffer.from(keyBytes.subarray(keyStart, keyStart + keyLength));
+    entries.push({ key, value: Buffer.from(part.bytes.subarray(start, end)) });
   }
   t.notOk(cursor.next(), 'the end stays the end');
   return entries;
