@@ -1,21 +1,31 @@
-// Group commit: all writes asked for in one turn of the event loop run in one LMDB transaction, so
-// that they share one flush to the disk (which is what a write costs). A step is answered only when
-// that transaction is on the disk: in the log (log/commit-log.ts), or when it is too large for that, or
-// no step on records, in the LMDB file itself.
+// Group commit: all writes asked for in one turn of the event loop are one group, so that they share one
+// flush to the disk (which is what a write costs). A step is answered only when its group is on the
+// disk: in the log (log/commit-log.ts), or when it is too large for that, or no step on records, in the
+// LMDB file itself.
 //
-//   ask ─▶ waiting ─▶ (end of turn) transaction ─▶ steps one by one ─▶ log ─▶ commit ─▶ answers
+//   ask ─▶ waiting ─▶ (end of turn) group ─▶ steps one by one ─▶ log ─▶ commit ─▶ answers
 //                                      a step that fails by itself is left out, the others go on
 //
-// A transaction that fails fails all its steps. After it no write is taken until the file is opened
-// anew, because LMDB itself is not to be trusted any more.
+// A group in the log is answered before LMDB commits, and its transaction stays open for the groups that follow, as
+// long as nobody but this process has the file open and nobody looks (open-transaction.ts; limits.ts says how long).
+//
+// What fails a transaction fails the steps of the group that ran; groups before it in the same transaction are
+// answered and in the log, and are taken again from there. After it no write is taken until the file is
+// opened anew, because LMDB itself is not to be trusted any more.
 
 import { RsyndError } from '../../../shared/base/error.js';
 import {
+  deferredBytesMax,
+  deferredEntriesMax,
+  deferredGroupsMax,
+  deferredIdleMs,
+  deferredMsMax,
   freeListFaultsMax,
   transactionBytesMax,
   transactionEntriesMax,
   writesWaitingMax,
 } from '../../../shared/base/limits.js';
+import type { FileState } from './data-file.js';
 import { DiskSpace, type FreeBytes } from './disk-space.js';
 import {
   commitError,
@@ -27,6 +37,7 @@ import {
   swallowCommitError,
 } from './lmdb-error.js';
 import { CommitLog } from './log/commit-log.js';
+import { replayTransaction } from './log/replay.js';
 import type { Store } from './open-store.js';
 import { WriteTransaction } from './write-transaction.js';
 
@@ -37,8 +48,14 @@ interface WaitingStep {
   fail(error: unknown): void;
 }
 
-/** `not logged`: what makes it durable is a checkpoint after the commit. */
-type GroupOutcome = 'undo' | 'logged' | 'not logged';
+/** LMDB's write transaction while it is open, and what it began on. */
+interface Open {
+  readonly state: FileState;
+  readonly transaction: WriteTransaction;
+  readonly sinceMs: number;
+  /** Groups in it that are answered. */
+  groups: number;
+}
 
 export class CommitQueue {
   readonly #space: DiskSpace;
@@ -52,6 +69,10 @@ export class CommitQueue {
   #faults = 0;
   /** So many steps get a transaction each. */
   #alone = 0;
+  #open: Open | undefined;
+  /** Steps of a group are being taken. */
+  #isRunning = false;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(store: Store, freeBytes: FreeBytes) {
     this.#store = store;
@@ -65,14 +86,15 @@ export class CommitQueue {
     return new Promise<T>((resolve, reject) => {
       const fail = (error: unknown): void => reject(readError(this.#store.layout, error));
       this.#waiting.push(waitingStep(step, resolve, fail));
-      if (this.#waiting.length >= writesWaitingMax) this.flush();
+      if (this.#waiting.length >= writesWaitingMax) this.#runAll();
       else this.#schedule();
     });
   }
 
   /** Commits all that waits, at once. */
   flush(): void {
-    while (this.#waiting.length > 0) this.#runTransaction();
+    this.#runAll();
+    this.#commitAnswered();
   }
 
   /** Refuses all writes from now on, with this error; undefined takes them again. */
@@ -114,7 +136,6 @@ export class CommitQueue {
       });
       this.#log?.checkpoint();
     } catch (error) {
-      this.#log?.failed(true);
       throw this.#failed(error);
     }
   }
@@ -124,34 +145,160 @@ export class CommitQueue {
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      this.flush();
+      this.#runAll();
     });
   }
 
-  #runTransaction(): void {
+  #runAll(): void {
+    while (this.#waiting.length > 0) this.#runGroup();
+  }
+
+  #runGroup(): void {
     const group: WaitingStep[] = [];
-    let isCommitted = false;
+    if (this.#open !== undefined && this.#isDue(this.#open)) this.#commitAnswered();
     try {
       if (this.#refusal !== undefined) throw this.#refusal;
-      let outcome: GroupOutcome = 'undo';
-      this.#store.environment.transact(() => {
-        outcome = this.#runGroup(group);
-        return outcome === 'undo' ? 'undo' : undefined;
-      });
-      isCommitted = true;
-      this.#settleLog(outcome);
+      const open = this.#open ?? this.#begin();
+      this.#isRunning = true;
+      this.#takeSteps(open, group);
+      if (!open.transaction.isChanged) this.#endUnchanged(open);
+      else if (!this.#isDeferred(open)) this.#commit(open);
     } catch (error) {
-      const isToBeTriedAgain = !isCommitted && this.#tryAgain(error, group);
-      this.#log?.failed(!isToBeTriedAgain);
-      if (isToBeTriedAgain) return;
-      const failure = error === this.#refusal ? error : this.#failed(error);
-      const unasked = group.length === 0 ? this.#waiting.splice(0) : [];
-      for (const step of [...group, ...unasked]) step.fail(failure);
+      this.#isRunning = false;
+      this.#failGroup(error, group);
       return;
     }
+    this.#isRunning = false;
     this.#faults = 0;
     this.#alone = Math.max(0, this.#alone - 1);
     for (const step of group) step.settle();
+  }
+
+  #begin(): Open {
+    const { environment } = this.#store;
+    environment.begin(() => this.#commitAnswered());
+    const state = environment.data.newest();
+    const transaction = new WriteTransaction(this.#store, state.bytes, this.#log?.steps);
+    this.#open = { state, transaction, sinceMs: performance.now(), groups: 0 };
+    return this.#open;
+  }
+
+  /** Moves steps from the queue into `group` and runs them, as many as one transaction may hold. */
+  #takeSteps({ transaction }: Open, group: WaitingStep[]): void {
+    this.#log?.steps.clear();
+    transaction.beginGroup();
+    const stepsMax = this.#alone > 0 ? 1 : writesWaitingMax;
+    while (group.length < stepsMax && !isFull(transaction)) {
+      const step = this.#waiting.shift();
+      if (step === undefined) break;
+      group.push(step);
+      step.run(transaction);
+    }
+    if (transaction.isChanged) {
+      this.#requireSpace(transaction.diskBytes + 3 * transaction.recordBytes);
+    }
+  }
+
+  #endUnchanged(open: Open): void {
+    if (open.groups > 0) return;
+    this.#open = undefined;
+    this.#store.environment.undo();
+  }
+
+  /** True when the group is in the log, and the transaction stays open for the next. */
+  #isDeferred(open: Open): boolean {
+    const log = this.#log;
+    const mayBe =
+      log !== undefined &&
+      this.#alone === 0 &&
+      this.#space.isPlentiful &&
+      this.#store.environment.isUnseen();
+    if (!mayBe || !log.log(open.state, true)) return false;
+    open.groups++;
+    this.#timer ??= this.#watch(open, open.groups);
+    return true;
+  }
+
+  #commit(open: Open): void {
+    const { transaction, state } = open;
+    transaction.finish();
+    const isLogged = this.#log?.log(state) === true;
+    this.#store.environment.commit();
+    this.#closed(open);
+    if (!isLogged) this.#log?.checkpoint();
+  }
+
+  /** The transaction is committed. */
+  #closed({ transaction }: Open): void {
+    this.#open = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#log?.committed(transaction.diskBytes);
+  }
+
+  /** Commits the groups that were answered before. Whatever fails, they are not lost. */
+  #commitAnswered(): void {
+    const open = this.#open;
+    if (open === undefined || this.#isRunning) return;
+    try {
+      open.transaction.finish();
+      this.#store.environment.commit();
+      this.#closed(open);
+    } catch (error) {
+      this.#abandon(open);
+      if (isFreeListFault(error)) swallowCommitError(error);
+      else this.#failed(error);
+    }
+  }
+
+  /** Undoes a transaction, and takes its answered groups again from the log. */
+  #abandon(open: Open): void {
+    const { environment } = this.#store;
+    environment.undo();
+    this.#open = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (open.groups === 0 || this.#log === undefined) return;
+    try {
+      replayTransaction(this.#store, this.#log.pending());
+      this.#log.committed(open.transaction.diskBytes);
+    } catch (error) {
+      this.#refusal = commitError(this.#store.layout, error);
+      this.#log.lose(this.#refusal);
+      environment.lose(this.#refusal);
+    }
+  }
+
+  #failGroup(error: unknown, group: WaitingStep[]): void {
+    const open = this.#open;
+    this.#log?.failed();
+    if (open !== undefined) this.#abandon(open);
+    else this.#store.environment.undo();
+    if (open !== undefined && this.#tryAgain(error, group)) return;
+    const failure = error === this.#refusal ? error : this.#failed(error);
+    const unasked = group.length === 0 ? this.#waiting.splice(0) : [];
+    for (const step of [...group, ...unasked]) step.fail(failure);
+  }
+
+  #isDue({ transaction, groups, sinceMs }: Open): boolean {
+    return (
+      transaction.entries >= deferredEntriesMax ||
+      transaction.heldBytes >= deferredBytesMax ||
+      groups >= deferredGroupsMax ||
+      this.#log?.hasRoom !== true ||
+      performance.now() - sinceMs >= deferredMsMax
+    );
+  }
+
+  /** Commits when no group came for a moment, or when it is time. */
+  #watch(open: Open, groups: number): NodeJS.Timeout {
+    const timer = setTimeout(() => {
+      const { environment } = this.#store;
+      const isBusy = open.groups > groups && !this.#isDue(open) && environment.isUnseen();
+      this.#timer = isBusy ? this.#watch(open, open.groups) : undefined;
+      if (!isBusy) this.#commitAnswered();
+    }, deferredIdleMs);
+    return timer.unref();
   }
 
   /**
@@ -166,29 +313,6 @@ export class CommitQueue {
     this.#alone = group.length;
     this.#waiting.unshift(...group);
     return true;
-  }
-
-  #settleLog(outcome: GroupOutcome): void {
-    if (outcome === 'logged') this.#log?.committed();
-    if (outcome === 'not logged') this.#log?.checkpoint();
-  }
-
-  /** Moves steps from the queue into `group` and runs them, as many as one transaction may hold. */
-  #runGroup(group: WaitingStep[]): GroupOutcome {
-    const state = this.#store.environment.data.newest();
-    this.#log?.steps.clear();
-    const transaction = new WriteTransaction(this.#store, state.bytes, this.#log?.steps);
-    const stepsMax = this.#alone > 0 ? 1 : writesWaitingMax;
-    while (group.length < stepsMax && !isFull(transaction)) {
-      const step = this.#waiting.shift();
-      if (step === undefined) break;
-      group.push(step);
-      step.run(transaction);
-    }
-    if (!transaction.isChanged) return 'undo';
-    this.#requireSpace(transaction.diskBytes + 3 * transaction.recordBytes);
-    transaction.finish();
-    return this.#log?.log(state, transaction.diskBytes) === true ? 'logged' : 'not logged';
   }
 
   #requireSpace(bytes: number): void {

@@ -31,6 +31,8 @@ import {
 } from './held-transaction.js';
 import { ListedTables } from './listed-tables.js';
 import { isLmdbError } from './lmdb-error.js';
+import { OpenTransaction } from './open-transaction.js';
+import { Opener, settleOthers, slotsOf } from './openers.js';
 import { refuseLinkedLock } from './paths.js';
 import { placeKey } from './place-key.js';
 
@@ -69,6 +71,7 @@ interface RootTable extends Table<Uint8Array, Buffer> {
   resetReadTxn(): void;
   useReadTransaction(): ReadTransaction;
   readerCheck(): number;
+  readerList(): string;
   close(): Promise<void>;
   /** Inside a write transaction: its number. */
   getWriteTxnId(): number;
@@ -93,6 +96,10 @@ export class Environment {
   readonly #create: boolean;
   readonly #listed: ListedTables;
   readonly #held: HeldTransaction;
+  readonly #open: OpenTransaction;
+  readonly #opener: Opener;
+  /** Snapshots in use. lmdb-js reads an open write transaction instead of them. */
+  #snapshots = 0;
   #isFresh = false;
   #view: Buffer = Buffer.alloc(0);
 
@@ -100,6 +107,7 @@ export class Environment {
   constructor(path: string, { create, noSync = false }: EnvironmentOptions) {
     requireDescriptors(basename(path));
     refuseLinkedLock(path);
+    settleOthers(path);
     this.#path = path;
     this.#create = create;
     this.#root = openLmdb({
@@ -114,9 +122,12 @@ export class Environment {
     }) as unknown as RootTable;
     this.#listed = new ListedTables(path);
     this.#listed.add(this.#root);
-    this.#held = new HeldTransaction(this.#root.env);
     this.data = new DataFile(path);
     this.#root.readerCheck();
+    this.#open = new OpenTransaction(this.#root, { path, data: this.data });
+    const slotsBefore = slotsOf(this.#root);
+    this.#held = new HeldTransaction(this.#root.env);
+    this.#opener = new Opener(path, this.#root, this.#open, slotsBefore);
     // Opening it may have set LMDB back (head.ts): readers would go on without what was committed last.
     this.transact(() => 'undo');
   }
@@ -152,6 +163,7 @@ export class Environment {
    * cheaper. Of one step they all see the same state.
    */
   pointRead(): ReadOptions {
+    this.#open.settle();
     return this.#held.take();
   }
 
@@ -160,6 +172,7 @@ export class Environment {
    * process commits shows at once in any case, what others commit in the next turn.
    */
   refresh(): void {
+    this.#open.settle();
     if (this.#isFresh) return;
     this.#isFresh = true;
     this.renew();
@@ -173,6 +186,7 @@ export class Environment {
    * read, because its read transaction then fails all others.
    */
   renew(): void {
+    this.#open.settle();
     this.#held.release();
     this.#root.resetReadTxn();
   }
@@ -183,9 +197,16 @@ export class Environment {
     return new Snapshot(this);
   }
 
-  /** For Snapshot only. */
+  /** For Snapshot only, which calls `done` with it. */
   useReadTransaction(): ReadTransaction {
+    this.#snapshots++;
     return this.#root.useReadTransaction();
+  }
+
+  /** For Snapshot only. */
+  done(transaction: ReadTransaction): void {
+    this.#snapshots--;
+    transaction.done();
   }
 
   /**
@@ -206,12 +227,49 @@ export class Environment {
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: most steps have nothing to say.
   transact(step: () => 'undo' | void): void {
+    this.#open.settle();
     try {
       const seen = { path: this.#path, data: this.data };
       transactOnNewest(this.#root, seen, () => (step() === 'undo' ? ABORT : undefined));
     } finally {
       this.#held.release();
     }
+  }
+
+  /**
+   * Begins a write transaction that stays open, over turns too, until `commit` or `undo`. Whatever looks at the file
+   * meanwhile, but for what is read to write it, calls `settle` first, which must end it.
+   */
+  begin(settle: () => void): void {
+    this.#open.begin(settle);
+  }
+
+  /** Throws when LMDB fails it, and then it is undone. */
+  commit(): void {
+    try {
+      this.#open.commit();
+    } finally {
+      this.#held.release();
+    }
+  }
+
+  undo(): void {
+    this.#open.undo();
+  }
+
+  /** What is open is committed when this returns. */
+  settle(): void {
+    this.#open.settle();
+  }
+
+  /** All that reads or writes the file from now on throws this. */
+  lose(loss: Error): void {
+    this.#open.lose(loss);
+  }
+
+  /** True when nobody but this process, and no snapshot of it, sees the file. For inside a write transaction. */
+  isUnseen(): boolean {
+    return this.#snapshots === 0 && this.#opener.isAlone();
   }
 
   /** A real view of the first `length` bytes of what getBinaryFast gave; good until the next read. */
@@ -231,6 +289,8 @@ export class Environment {
   }
 
   close(): Promise<void> {
+    if (this.#open.isOpen) this.undo();
+    this.#opener.leave();
     this.#listed.forget();
     this.#held.close();
     this.data.close();
@@ -270,7 +330,7 @@ export class Snapshot {
   }
 
   done(): void {
-    this.#options.transaction.done();
+    this.#environment.done(this.#options.transaction);
   }
 
   #renew(): void {

@@ -1,5 +1,5 @@
 // The steps of one write transaction: insert, update, remove, each over the record and all its
-// indexes. Made by the commit queue inside an LMDB transaction, dropped with it.
+// indexes. Made by the commit queue inside an LMDB transaction, dropped with it; steps come in groups.
 //
 // Each step checks everything first and only then changes anything; while it changes, `isChanging`
 // is set. So an error with `isChanging` unset concerns that step alone and leaves no trace, and one
@@ -79,9 +79,19 @@ export class WriteTransaction {
     this.#blocks = new BlockCache(store, counters);
   }
 
-  /** False when nothing is to be committed. */
+  /** Forgets whether anything was changed: another group of steps begins. */
+  beginGroup(): void {
+    this.#isChanged = false;
+  }
+
+  /** False when the group has nothing to be committed. */
   get isChanged(): boolean {
     return this.#isChanged;
+  }
+
+  /** Bytes of blocks that were read or made, and of large records: held in memory until the end. */
+  get heldBytes(): number {
+    return this.#blocks.changedBytes + this.#largeBytes;
   }
 
   /** Bytes the commit may need on the disk: blocks, large records, and a page per index level. */

@@ -167,7 +167,7 @@ t.test('that cannot be read or does not agree is said to be so, with a way out',
   });
   const { entry } = steps;
   if (entry === undefined) throw new Error('no entry');
-  sealEntry(entry, first, epoch);
+  sealEntry(entry, { transaction: first, place: 0, isDeferred: false }, epoch);
   const wrong = readFileSync(`${path}-log`);
   entry.copy(wrong, areaStart(area));
   writeFileSync(`${torn}-log`, wrong);
