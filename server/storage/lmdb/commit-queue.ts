@@ -155,6 +155,7 @@ export class CommitQueue {
 
   #runGroup(): void {
     const group: WaitingStep[] = [];
+    let isCommitted = false;
     if (this.#open !== undefined && this.#isDue(this.#open)) this.#commitAnswered();
     try {
       if (this.#refusal !== undefined) throw this.#refusal;
@@ -162,10 +163,14 @@ export class CommitQueue {
       this.#isRunning = true;
       this.#takeSteps(open, group);
       if (!open.transaction.isChanged) this.#endUnchanged(open);
-      else if (!this.#isDeferred(open)) this.#commit(open);
+      else if (!this.#isDeferred(open)) {
+        const isLogged = this.#commit(open);
+        isCommitted = true;
+        if (!isLogged) this.#log?.checkpoint();
+      }
     } catch (error) {
       this.#isRunning = false;
-      this.#failGroup(error, group);
+      this.#failGroup(error, group, isCommitted);
       return;
     }
     this.#isRunning = false;
@@ -219,13 +224,14 @@ export class CommitQueue {
     return true;
   }
 
-  #commit(open: Open): void {
+  /** Commits with the group that ran; false when it is not in the log, so that a checkpoint must follow. */
+  #commit(open: Open): boolean {
     const { transaction, state } = open;
     transaction.finish();
     const isLogged = this.#log?.log(state) === true;
     this.#store.environment.commit();
     this.#closed(open);
-    if (!isLogged) this.#log?.checkpoint();
+    return isLogged;
   }
 
   /** The transaction is committed. */
@@ -260,7 +266,9 @@ export class CommitQueue {
     this.#timer = undefined;
     if (open.groups === 0 || this.#log === undefined) return;
     try {
-      replayTransaction(this.#store, this.#log.pending());
+      // Another process that opened the file just now may have been faster.
+      const isMissing = () => environment.data.newest().transaction === open.state.transaction;
+      replayTransaction(this.#store, () => (isMissing() ? this.#log?.pending() : undefined));
       this.#log.committed(open.transaction.diskBytes);
     } catch (error) {
       this.#refusal = commitError(this.#store.layout, error);
@@ -269,12 +277,11 @@ export class CommitQueue {
     }
   }
 
-  #failGroup(error: unknown, group: WaitingStep[]): void {
-    const open = this.#open;
+  #failGroup(error: unknown, group: WaitingStep[], isCommitted: boolean): void {
     this.#log?.failed();
-    if (open !== undefined) this.#abandon(open);
-    else this.#store.environment.undo();
-    if (open !== undefined && this.#tryAgain(error, group)) return;
+    if (this.#open === undefined) this.#store.environment.undo();
+    else this.#abandon(this.#open);
+    if (!isCommitted && this.#tryAgain(error, group)) return;
     const failure = error === this.#refusal ? error : this.#failed(error);
     const unasked = group.length === 0 ? this.#waiting.splice(0) : [];
     for (const step of [...group, ...unasked]) step.fail(failure);

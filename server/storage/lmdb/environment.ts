@@ -31,8 +31,8 @@ import {
 } from './held-transaction.js';
 import { ListedTables } from './listed-tables.js';
 import { isLmdbError } from './lmdb-error.js';
-import { OpenTransaction } from './open-transaction.js';
-import { Opener, settleOthers, slotsOf } from './openers.js';
+import { OpenTransaction, settleAll } from './open-transaction.js';
+import { Opener, slotsOf } from './openers.js';
 import { refuseLinkedLock } from './paths.js';
 import { placeKey } from './place-key.js';
 
@@ -107,7 +107,7 @@ export class Environment {
   constructor(path: string, { create, noSync = false }: EnvironmentOptions) {
     requireDescriptors(basename(path));
     refuseLinkedLock(path);
-    settleOthers(path);
+    settleAll();
     this.#path = path;
     this.#create = create;
     this.#root = openLmdb({
@@ -127,7 +127,7 @@ export class Environment {
     this.#open = new OpenTransaction(this.#root, { path, data: this.data });
     const slotsBefore = slotsOf(this.#root);
     this.#held = new HeldTransaction(this.#root.env);
-    this.#opener = new Opener(path, this.#root, this.#open, slotsBefore);
+    this.#opener = new Opener(path, this.#root, slotsBefore);
     // Opening it may have set LMDB back (head.ts): readers would go on without what was committed last.
     this.transact(() => 'undo');
   }

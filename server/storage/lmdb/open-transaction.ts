@@ -15,6 +15,23 @@
 import { ABORT } from 'lmdb';
 import { type Seen, type Transacting, transactOnNewest } from './head.js';
 
+/** All that are open in this process. */
+const allOpen = new Set<OpenTransaction>();
+
+/**
+ * Commits all that this process has open, of any file: to be called before it waits for another process that may
+ * wait for one of them, as who opens a file does. A failure is left to the next who looks at that file.
+ */
+export function settleAll(): void {
+  for (const open of [...allOpen]) {
+    try {
+      open.settle();
+    } catch {
+      // Of `lose`: thrown again whenever that file is read or written.
+    }
+  }
+}
+
 export class OpenTransaction {
   readonly #root: Transacting;
   readonly #seen: Seen;
@@ -42,6 +59,7 @@ export class OpenTransaction {
       },
     }));
     this.#settle = settle;
+    allOpen.add(this);
   }
 
   /** Commits what is open, if anything: to be called before the file is looked at. Throws what was lost. */
@@ -75,6 +93,7 @@ export class OpenTransaction {
     const finish = this.#finish;
     this.#finish = undefined;
     this.#settle = undefined;
+    allOpen.delete(this);
     finish?.(result);
   }
 }

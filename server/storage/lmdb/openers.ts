@@ -6,42 +6,29 @@
 // A slot names process and thread; the thread tells apart processes of the same number, as containers have them.
 
 import { statSync } from 'node:fs';
-import type { OpenTransaction } from './open-transaction.js';
 
 /** What is needed of an LMDB environment: the slots in use as lines `PROCESS THREAD TRANSACTION`, below a heading. */
 export interface Listing {
   readerList(): string;
 }
 
-/** Those of this process, by device and inode. They share LMDB's write lock, so that none may wait for another. */
-const ofProcess = new Map<string, Set<OpenTransaction>>();
-
-/** Commits what this process has open in the file at `path`: to be called before it is opened once more. */
-export function settleOthers(path: string): void {
-  for (const other of ofProcess.get(identityOf(path)) ?? []) other.settle();
-}
+/** Openers in this process, by device and inode of the file. */
+const ofProcess = new Map<string, Set<Opener>>();
 
 /** An opener of a file: this process, once for each time that it has the file open. */
 export class Opener {
   readonly #listing: Listing;
-  readonly #transaction: OpenTransaction;
   readonly #identity: string;
   /** What our slots begin with; undefined when that is not known. */
   readonly #ours: string | undefined;
 
   /** To be made right after this environment took its first slot; `before` are the slots before that. */
-  constructor(
-    path: string,
-    listing: Listing,
-    transaction: OpenTransaction,
-    before: readonly string[],
-  ) {
+  constructor(path: string, listing: Listing, before: readonly string[]) {
     this.#listing = listing;
-    this.#transaction = transaction;
     this.#ours = ownerAdded(before, slotsOf(listing));
     this.#identity = identityOf(path);
     const all = ofProcess.get(this.#identity) ?? new Set();
-    ofProcess.set(this.#identity, all.add(transaction));
+    ofProcess.set(this.#identity, all.add(this));
   }
 
   /** True when nobody else has the file open. To be asked inside a write transaction. */
@@ -53,7 +40,7 @@ export class Opener {
 
   leave(): void {
     const all = ofProcess.get(this.#identity);
-    all?.delete(this.#transaction);
+    all?.delete(this);
     if (all?.size === 0) ofProcess.delete(this.#identity);
   }
 }
@@ -74,6 +61,6 @@ function ownerAdded(before: readonly string[], after: readonly string[]): string
 }
 
 function identityOf(path: string): string {
-  const facts = statSync(path, { throwIfNoEntry: false });
-  return facts === undefined ? '' : `${facts.dev}:${facts.ino}`;
+  const { dev, ino } = statSync(path);
+  return `${dev}:${ino}`;
 }

@@ -3,7 +3,7 @@
 // may be torn. ../README.md has the rules.
 //
 //   nothing to do    no log; or it was written in this run of the machine: a process may have died, but
-//                    the system has all it wrote
+//                    the system has all it wrote, and catch-up.ts sees to what it had not written yet
 //   beginRecovery    one process at a time; the meta page of the checkpoint is written back
 //   replay           LMDB has the file open; steps again, each with the outcome it had; the log is removed
 
@@ -25,7 +25,7 @@ import { metaPageBytes, twinOf } from '../page-file.js';
 import { lockPath, logPath, unusedLogPath } from '../paths.js';
 import type { Slot } from './format.js';
 import { LogFile } from './log-file.js';
-import { digestOfState } from './proof.js';
+import { isStateOf } from './proof.js';
 import { RecoveryClaim } from './recovery-claim.js';
 import { bodiesOf, loggedTransactions, replayTransaction } from './replay.js';
 
@@ -51,7 +51,7 @@ export class Recovery {
     const pin = environment.pin();
     try {
       for (const { entries } of loggedTransactions(this.#file, this.#slot)) {
-        replayTransaction(store, bodiesOf(entries));
+        replayTransaction(store, () => bodiesOf(entries));
       }
       environment.data.sync();
       this.#file.retire(this.#path, this.#slot);
@@ -120,11 +120,10 @@ function isFromEarlierRun(path: string, name: string, bootId: string): boolean {
 const isToBeRecovered = (slot: Slot, bootId: string): boolean =>
   slot.bootId !== bootId && !slot.isRetired;
 
-/** True when the file has the state of the slot, however many came after it. */
-function isLogOf(path: string, { meta, digest }: Slot): boolean {
+function isLogOf(path: string, slot: Slot): boolean {
   const data = new DataFile(path);
   try {
-    return digestOfState(data, meta)?.equals(digest) === true;
+    return isStateOf(data, slot);
   } finally {
     data.close();
   }

@@ -46,19 +46,21 @@ const isNextOf = (transaction: number, place: number, entry: Entry): boolean =>
   entry.transaction === transaction && entry.place === place;
 
 /**
- * Takes the steps of these entries in one transaction, after `before`; once more when LMDB's free list fails it, as
- * commit-queue.ts says. ERR_DAMAGED when a step has another outcome than it had.
+ * Takes the steps that `bodiesOf` gives, in the transaction in which that is asked; none when it gives undefined.
+ * Once more when LMDB's free list fails it, as commit-queue.ts says. ERR_DAMAGED when a step has another outcome
+ * than it had.
  */
 export function replayTransaction(
   store: Store,
-  bodies: readonly Buffer[],
-  before: () => void = () => undefined,
+  bodiesOf: () => readonly Buffer[] | undefined,
 ): void {
   for (let faults = 0; ; faults++) {
     try {
       return store.environment.transact(() => {
-        before();
+        const bodies = bodiesOf();
+        if (bodies === undefined) return 'undo';
         replaySteps(store, bodies);
+        return undefined;
       });
     } catch (error) {
       if (!isFreeListFault(error) || faults >= freeListFaultsMax) throw error;
@@ -67,8 +69,7 @@ export function replayTransaction(
   }
 }
 
-/** In a transaction. */
-export function replaySteps(store: Store, bodies: readonly Buffer[]): void {
+function replaySteps(store: Store, bodies: readonly Buffer[]): void {
   // Limits were kept when the steps were taken; the size of the file is another now.
   const transaction = new WriteTransaction(store, 0);
   for (const body of bodies) {
