@@ -51,7 +51,7 @@ export class WriteTransaction {
   readonly #store: Store;
   readonly #fileBytes: number;
   readonly #counters: Counters;
-  readonly #blocks: BlockCache;
+  #blocks: BlockCache;
   readonly #steps: StepWriter | undefined;
   #largeBytes = 0;
   #isChanged = false;
@@ -194,6 +194,7 @@ export class WriteTransaction {
     for (const { number } of this.#store.layout.indexes) this.#store.index(number).clearSync();
     this.#counters.records = 0;
     this.#counters.currentBlock = 0;
+    this.#blocks = new BlockCache(this.#store, this.#counters);
     this.#steps?.giveUp();
     this.#isChanged = true;
     this.isChanging = false;
