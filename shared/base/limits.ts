@@ -194,7 +194,7 @@ export const logIdleMs = 2_000;
 export const deferredIdleMs = 3;
 export const deferredMsMax = 50;
 export const deferredEntriesMax = 4096;
-export const deferredGroupsMax = 4096;
+export const deferredGroupsMax = 1024;
 export const deferredBytesMax = 4 * 1024 * 1024;
 /** How long an open waits for another process that recovers the file, and how often it looks. */
 export const recoveryWaitMs = 30_000;

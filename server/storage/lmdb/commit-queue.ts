@@ -15,18 +15,13 @@
 
 import { RsyndError } from '../../../shared/base/error.js';
 import {
-  deferredBytesMax,
-  deferredEntriesMax,
-  deferredGroupsMax,
-  deferredIdleMs,
-  deferredMsMax,
   freeListFaultsMax,
   transactionBytesMax,
   transactionEntriesMax,
   writesWaitingMax,
 } from '../../../shared/base/limits.js';
-import type { FileState } from './data-file.js';
 import { DiskSpace, type FreeBytes } from './disk-space.js';
+import { GroupTransaction } from './group-transaction.js';
 import {
   commitError,
   damaged,
@@ -37,24 +32,14 @@ import {
   swallowCommitError,
 } from './lmdb-error.js';
 import { CommitLog } from './log/commit-log.js';
-import { replayTransaction } from './log/replay.js';
 import type { Store } from './open-store.js';
-import { WriteTransaction } from './write-transaction.js';
+import type { WriteTransaction } from './write-transaction.js';
 
 interface WaitingStep {
   run(transaction: WriteTransaction): void;
   /** The transaction is on the disk: gives the answer. */
   settle(): void;
   fail(error: unknown): void;
-}
-
-/** LMDB's write transaction while it is open, and what it began on. */
-interface Open {
-  readonly state: FileState;
-  readonly transaction: WriteTransaction;
-  readonly sinceMs: number;
-  /** Groups in it that are answered. */
-  groups: number;
 }
 
 export class CommitQueue {
@@ -69,14 +54,12 @@ export class CommitQueue {
   #faults = 0;
   /** So many steps get a transaction each. */
   #alone = 0;
-  #open: Open | undefined;
-  /** Steps of a group are being taken. */
-  #isRunning = false;
-  #timer: NodeJS.Timeout | undefined;
+  #groups: GroupTransaction;
 
   constructor(store: Store, freeBytes: FreeBytes) {
     this.#store = store;
     this.#log = logOf(store);
+    this.#groups = this.#groupsOf(store);
     this.#space = new DiskSpace(store.layout.path, freeBytes);
   }
 
@@ -94,7 +77,7 @@ export class CommitQueue {
   /** Commits all that waits, at once. */
   flush(): void {
     this.#runAll();
-    this.#commitAnswered();
+    this.#groups.commitAnswered();
   }
 
   /** Refuses all writes from now on, with this error; undefined takes them again. */
@@ -106,6 +89,7 @@ export class CommitQueue {
   replaceStore(store: Store): void {
     this.#store = store;
     this.#log = logOf(store);
+    this.#groups = this.#groupsOf(store);
   }
 
   /** Makes durable what is only in the log and removes that. Nothing may be waiting. ERR_IOFAIL. */
@@ -156,42 +140,28 @@ export class CommitQueue {
   #runGroup(): void {
     const group: WaitingStep[] = [];
     let isCommitted = false;
-    if (this.#open !== undefined && this.#isDue(this.#open)) this.#commitAnswered();
+    this.#groups.commitWhenDue();
     try {
       if (this.#refusal !== undefined) throw this.#refusal;
-      const open = this.#open ?? this.#begin();
-      this.#isRunning = true;
-      this.#takeSteps(open, group);
-      if (!open.transaction.isChanged) this.#endUnchanged(open);
-      else if (!this.#isDeferred(open)) {
-        const isLogged = this.#commit(open);
+      const transaction = this.#groups.beginGroup();
+      this.#takeSteps(transaction, group);
+      if (!transaction.isChanged) this.#groups.dropUnchanged();
+      else if (!this.#mayKeep() || !this.#groups.keep()) {
+        const isLogged = this.#groups.commit();
         isCommitted = true;
         if (!isLogged) this.#log?.checkpoint();
       }
     } catch (error) {
-      this.#isRunning = false;
       this.#failGroup(error, group, isCommitted);
       return;
     }
-    this.#isRunning = false;
     this.#faults = 0;
     this.#alone = Math.max(0, this.#alone - 1);
     for (const step of group) step.settle();
   }
 
-  #begin(): Open {
-    const { environment } = this.#store;
-    environment.begin(() => this.#commitAnswered());
-    const state = environment.data.newest();
-    const transaction = new WriteTransaction(this.#store, state.bytes, this.#log?.steps);
-    this.#open = { state, transaction, sinceMs: performance.now(), groups: 0 };
-    return this.#open;
-  }
-
   /** Moves steps from the queue into `group` and runs them, as many as one transaction may hold. */
-  #takeSteps({ transaction }: Open, group: WaitingStep[]): void {
-    this.#log?.steps.clear();
-    transaction.beginGroup();
+  #takeSteps(transaction: WriteTransaction, group: WaitingStep[]): void {
     const stepsMax = this.#alone > 0 ? 1 : writesWaitingMax;
     while (group.length < stepsMax && !isFull(transaction)) {
       const step = this.#waiting.shift();
@@ -204,108 +174,21 @@ export class CommitQueue {
     }
   }
 
-  #endUnchanged(open: Open): void {
-    if (open.groups > 0) return;
-    this.#open = undefined;
-    this.#store.environment.undo();
-  }
-
-  /** True when the group is in the log, and the transaction stays open for the next. */
-  #isDeferred(open: Open): boolean {
-    const log = this.#log;
-    const mayBe =
-      log !== undefined &&
-      this.#alone === 0 &&
-      this.#space.isPlentiful &&
-      this.#store.environment.isUnseen();
-    if (!mayBe || !log.log(open.state, true)) return false;
-    open.groups++;
-    this.#timer ??= this.#watch(open, open.groups);
-    return true;
-  }
-
-  /** Commits with the group that ran; false when it is not in the log, so that a checkpoint must follow. */
-  #commit(open: Open): boolean {
-    const { transaction, state } = open;
-    transaction.finish();
-    const isLogged = this.#log?.log(state) === true;
-    this.#store.environment.commit();
-    this.#closed(open);
-    return isLogged;
-  }
-
-  /** The transaction is committed. */
-  #closed({ transaction }: Open): void {
-    this.#open = undefined;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#log?.committed(transaction.diskBytes);
-  }
-
-  /** Commits the groups that were answered before. Whatever fails, they are not lost. */
-  #commitAnswered(): void {
-    const open = this.#open;
-    if (open === undefined || this.#isRunning) return;
-    try {
-      open.transaction.finish();
-      this.#store.environment.commit();
-      this.#closed(open);
-    } catch (error) {
-      this.#abandon(open);
-      if (isFreeListFault(error)) swallowCommitError(error);
-      else this.#failed(error);
-    }
-  }
-
-  /** Undoes a transaction, and takes its answered groups again from the log. */
-  #abandon(open: Open): void {
-    const { environment } = this.#store;
-    environment.undo();
-    this.#open = undefined;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (open.groups === 0 || this.#log === undefined) return;
-    try {
-      // Another process that opened the file just now may have been faster.
-      const isMissing = () => environment.data.newest().transaction === open.state.transaction;
-      replayTransaction(this.#store, () => (isMissing() ? this.#log?.pending() : undefined));
-      this.#log.committed(open.transaction.diskBytes);
-    } catch (error) {
-      this.#refusal = commitError(this.#store.layout, error);
-      this.#log.lose(this.#refusal);
-      environment.lose(this.#refusal);
-    }
+  /** What is committed later must not meet a full disk then. */
+  #mayKeep(): boolean {
+    return this.#alone === 0 && this.#space.isPlentiful;
   }
 
   #failGroup(error: unknown, group: WaitingStep[], isCommitted: boolean): void {
-    this.#log?.failed();
-    if (this.#open === undefined) this.#store.environment.undo();
-    else this.#abandon(this.#open);
+    this.#groups.undo();
     if (!isCommitted && this.#tryAgain(error, group)) return;
     const failure = error === this.#refusal ? error : this.#failed(error);
     const unasked = group.length === 0 ? this.#waiting.splice(0) : [];
     for (const step of [...group, ...unasked]) step.fail(failure);
   }
 
-  #isDue({ transaction, groups, sinceMs }: Open): boolean {
-    return (
-      transaction.entries >= deferredEntriesMax ||
-      transaction.heldBytes >= deferredBytesMax ||
-      groups >= deferredGroupsMax ||
-      this.#log?.hasRoom !== true ||
-      performance.now() - sinceMs >= deferredMsMax
-    );
-  }
-
-  /** Commits when no group came for a moment, or when it is time. */
-  #watch(open: Open, groups: number): NodeJS.Timeout {
-    const timer = setTimeout(() => {
-      const { environment } = this.#store;
-      const isBusy = open.groups > groups && !this.#isDue(open) && environment.isUnseen();
-      this.#timer = isBusy ? this.#watch(open, open.groups) : undefined;
-      if (!isBusy) this.#commitAnswered();
-    }, deferredIdleMs);
-    return timer.unref();
+  #groupsOf(store: Store): GroupTransaction {
+    return new GroupTransaction(store, this.#log, (error) => this.#failed(error));
   }
 
   /**
