@@ -60,7 +60,7 @@ export interface Slot {
   readonly epoch: Buffer;
   /** The run of the machine that wrote it. */
   readonly bootId: string;
-  /** Where the first entry of transaction `first` is, if that was logged; what follows in the other area begins at 0. */
+  /** Where the first entry of transaction `first` is, if that was logged; those in the other area begin at 0. */
   readonly area: Area;
   readonly offset: number;
   readonly first: number;
