@@ -58,6 +58,7 @@ export class OpenTransaction {
         this.#finish = finish;
       },
     }));
+    if (this.#finish === undefined) throw new Error('lmdb-js left no transaction open');
     this.#settle = settle;
     allOpen.add(this);
   }
