@@ -193,6 +193,16 @@ export const checkpointBytesMin = 4 * 1024 * 1024;
 export const checkpointBytesMax = 32 * 1024 * 1024;
 /** Without writes for so long a process lets go of the pages of its last checkpoint. */
 export const logIdleMs = 2_000;
+/**
+ * An LMDB transaction stays open over groups of writes that are in the log: as long as groups come at least so often,
+ * no longer than that in all, and until so many index entries, groups, or bytes of blocks and large records are in it.
+ * Another process that opens the file waits no longer than the first.
+ */
+export const deferredIdleMs = 3;
+export const deferredMsMax = 50;
+export const deferredEntriesMax = 4096;
+export const deferredGroupsMax = 1024;
+export const deferredBytesMax = 4 * 1024 * 1024;
 /** How long an open waits for another process that recovers the file, and how often it looks. */
 export const recoveryWaitMs = 30_000;
 export const recoveryPollMs = 20;

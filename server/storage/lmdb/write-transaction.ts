@@ -1,5 +1,5 @@
 // The steps of one write transaction: insert, update, remove, each over the record and all its
-// indexes. Made by the commit queue inside an LMDB transaction, dropped with it.
+// indexes. Made by the commit queue inside an LMDB transaction, dropped with it; steps come in groups.
 //
 // Each step checks everything first and only then changes anything; while it changes, `isChanging`
 // is set. So an error with `isChanging` unset concerns that step alone and leaves no trace, and one
@@ -51,7 +51,7 @@ export class WriteTransaction {
   readonly #store: Store;
   readonly #fileBytes: number;
   readonly #counters: Counters;
-  readonly #blocks: BlockCache;
+  #blocks: BlockCache;
   readonly #steps: StepWriter | undefined;
   #largeBytes = 0;
   #isChanged = false;
@@ -79,9 +79,19 @@ export class WriteTransaction {
     this.#blocks = new BlockCache(store, counters);
   }
 
-  /** False when nothing is to be committed. */
+  /** Forgets whether anything was changed: another group of steps begins. */
+  beginGroup(): void {
+    this.#isChanged = false;
+  }
+
+  /** False when the group has nothing to be committed. */
   get isChanged(): boolean {
     return this.#isChanged;
+  }
+
+  /** Bytes of blocks that were read or made, and of large records: held in memory until the end. */
+  get heldBytes(): number {
+    return this.#blocks.changedBytes + this.#largeBytes;
   }
 
   /** Bytes the commit may need on the disk: blocks, large records, and a page per index level. */
@@ -184,6 +194,7 @@ export class WriteTransaction {
     for (const { number } of this.#store.layout.indexes) this.#store.index(number).clearSync();
     this.#counters.records = 0;
     this.#counters.currentBlock = 0;
+    this.#blocks = new BlockCache(this.#store, this.#counters);
     this.#steps?.giveUp();
     this.#isChanged = true;
     this.isChanging = false;
