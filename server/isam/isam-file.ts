@@ -11,6 +11,7 @@ import type { FileSpec, KeySpec } from '../../shared/record/file-spec.js';
 import type { Rfa } from '../../shared/record/rfa.js';
 import type {
   ChangeOutcome,
+  CounterOfFile,
   IndexKeys,
   Problem,
   Progress,
@@ -207,10 +208,7 @@ export class IsamFile {
 
   #draft(record: Uint8Array): RecordDraft {
     this.#checkSize(record);
-    // Keys are made when the record's turn comes: those of a whole storeMany would be a great many.
-    if (!this.#autokeys.any) {
-      return { sequences: [], finish: () => this.#withKeys(record) };
-    }
+    if (!this.#autokeys.any) return new PlainDraft(record, this.keysOf);
     return {
       sequences: this.#autokeys.countersOfStore(),
       finish: (numbers) => this.#withKeys(this.#autokeys.fillNew(record, numbers)),
@@ -262,6 +260,27 @@ export class IsamFile {
   #changed(): RsyndError {
     const why = `the record of ${this.name} changed since it was read; read it again and repeat the change`;
     return new RsyndError('ERR_RECNOT', why, { file: this.name });
+  }
+}
+
+const NO_COUNTERS: readonly CounterOfFile[] = [];
+
+/**
+ * A record that is stored as it is. Its keys are made when its turn comes: those of a whole storeMany would be a
+ * great many, and so would be a closure for each.
+ */
+class PlainDraft implements RecordDraft {
+  readonly sequences = NO_COUNTERS;
+  readonly #record: Uint8Array;
+  readonly #keysOf: (record: Uint8Array) => IndexKeys;
+
+  constructor(record: Uint8Array, keysOf: (record: Uint8Array) => IndexKeys) {
+    this.#record = record;
+    this.#keysOf = keysOf;
+  }
+
+  finish(): { readonly record: Uint8Array; readonly keys: IndexKeys } {
+    return { record: this.#record, keys: this.#keysOf(this.#record) };
   }
 }
 
