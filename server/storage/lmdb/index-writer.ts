@@ -56,7 +56,7 @@ export class IndexWriter {
   readonly #dups: Duplicates;
   #puts = 0;
   /** No place of the index is behind this one. */
-  readonly #last = Buffer.allocUnsafe(PLACE_BYTES_MAX);
+  #last: Buffer | undefined;
   /** Not known: -1. */
   #lastLength = -1;
 
@@ -116,6 +116,7 @@ export class IndexWriter {
   }
 
   #keepLast(bytes: Uint8Array, start: number, end: number): void {
+    this.#last ??= Buffer.allocUnsafeSlow(PLACE_BYTES_MAX);
     this.#lastLength = end - start;
     for (let at = 0; at < this.#lastLength; at++) this.#last[at] = bytes[start + at] ?? 0;
   }
@@ -126,7 +127,7 @@ export class IndexWriter {
     if (last < 0) return false;
     const common = Math.min(last, end - start);
     for (let at = 0; at < common; at++) {
-      const difference = (bytes[start + at] ?? 0) - (this.#last[at] ?? 0);
+      const difference = (bytes[start + at] ?? 0) - (this.#last?.[at] ?? 0);
       if (difference !== 0) return difference > 0;
     }
     return end - start > last;

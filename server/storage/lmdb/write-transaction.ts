@@ -114,7 +114,7 @@ export class WriteTransaction {
     for (let number = 0; number < keys.length; number++) this.#checkUnique(number, keys[number]);
 
     this.isChanging = true;
-    for (const [name, next] of sequences) this.#counters.sequences.set(name, next);
+    this.#keepSequences(sequences);
     const insertion = this.#counters.insertion++;
     const crc = recordCrc(record);
     const address = this.#placeRecord({ crc, insertions: this.#sameForAll(insertion), record });
@@ -143,7 +143,7 @@ export class WriteTransaction {
     });
 
     this.isChanging = true;
-    for (const [name, next] of sequences) this.#counters.sequences.set(name, next);
+    this.#keepSequences(sequences);
     const before = this.#insertionsOf(writer, address);
     const next = moved.includes(true) ? this.#counters.insertion++ : 0;
     const after = before.slice();
@@ -209,6 +209,11 @@ export class WriteTransaction {
     return takeNumbers(draft.sequences, this.#counters.sequences);
   }
 
+  #keepSequences(sequences: ReadonlyMap<string, bigint>): void {
+    if (sequences.size === 0) return;
+    for (const [name, next] of sequences) this.#counters.sequences.set(name, next);
+  }
+
   #checkRoom(): void {
     const { recordLimit, sizeLimit } = this.#store.spec.attributes;
     const { path } = this.#store.layout;
@@ -237,7 +242,9 @@ export class WriteTransaction {
   }
 
   #sameForAll(insertion: number): number[] {
-    return new Array<number>(this.#store.layout.insertions).fill(insertion);
+    const all = new Array<number>(this.#store.layout.insertions);
+    for (let at = 0; at < all.length; at++) all[at] = insertion;
+    return all;
   }
 
   #insertionsOf(writer: BlockWriter, address: number): number[] {
