@@ -35,6 +35,8 @@ export class BlockCache {
   readonly #counters: Counters;
   readonly #open = new Map<number, OpenBlock>();
   #opened = 0;
+  /** False when `free` was found empty: before `putAll` nothing is added to it. */
+  #isAnyListed = true;
 
   constructor(store: Store, counters: Counters) {
     this.#store = store;
@@ -112,8 +114,13 @@ export class BlockCache {
 
   /** Blocks with room, those behind the current one first. */
   *#roomy(currentBlock: number): Generator<number> {
-    yield* this.#listed(currentBlock + 1, undefined);
-    if (currentBlock !== 0) yield* this.#listed(undefined, currentBlock);
+    if (!this.#isAnyListed) return;
+    const behind = this.#listed(currentBlock + 1, undefined);
+    yield* behind;
+    const before = currentBlock === 0 ? [] : this.#listed(undefined, currentBlock);
+    yield* before;
+    const isCurrentListed = this.#open.get(currentBlock)?.writer.isListed === true;
+    this.#isAnyListed = isCurrentListed || behind.length + before.length > 0;
   }
 
   #listed(start: number | undefined, end: number | undefined): number[] {

@@ -68,7 +68,7 @@ export class IndexWriter {
 
   /** True when a unique key is there. */
   has(key: Uint8Array): boolean {
-    return !this.#isBehind(key, 0, key.length) && this.#table.get(key) !== undefined;
+    return !this.#isBehind(key, 0, key.length) && this.#table.getBinaryFast(key) !== undefined;
   }
 
   /** Puts the entry of a record; `insertion` is ignored for a unique key. */
