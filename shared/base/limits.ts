@@ -152,6 +152,8 @@ export const writesWaitingMax = 1024;
 /** Record bytes and index entries of one transaction: it holds up all other work while it runs. */
 export const transactionBytesMax = 8 * 1024 * 1024;
 export const transactionEntriesMax = 32 * 1024;
+/** Buffers of blocks kept for the next transaction: some 2 MiB in a process that writes. */
+export const blockRoomsMax = 256;
 /** Writes are refused while the disk has less than this, and room for the transaction, to spare. */
 export const diskReserveBytes = 8 * 1024 * 1024;
 /** Files open at a time in one process, some 200 KiB and eight maps of memory each (Linux allows 65,530 maps). */
