@@ -31,20 +31,22 @@ import { Heartbeat } from './heartbeat.js';
 import type { CallOptions, Link, LinkSecurity, SelectFrame } from './link.js';
 import { scanStream, selectStream } from './record-stream.js';
 import { securityError } from './security-error.js';
+import type { TlsMemory } from './tls-memory.js';
 
 /** How this client names itself to the server's log. */
 const SOFTWARE = `rsynd SDK, node ${process.version}`;
 
 /**
- * Connects, negotiates and logs in. Rejects with what dial() rejects with, ERR_BADUSER, or the reason of
+ * Connects, negotiates and logs in; `memory` makes that cheaper the next time. Rejects with what dial() rejects with, ERR_BADUSER, or the reason of
  * the deadline; then nothing is left open.
  */
 export async function connectRemote(
   server: ServerAddress,
   options: ResolvedConnect,
   deadline: Deadline,
+  memory?: TlsMemory,
 ): Promise<Link> {
-  const dialled = await dial(server, options, deadline.signal);
+  const dialled = await dial(server, options, deadline.signal, memory);
   const link = new RemoteLink(server, dialled);
   try {
     await link.greet(options, deadline);

@@ -88,6 +88,14 @@ export const requestsInFlightMax = 1024;
  */
 export const storeManyBatchBytes = 1792 * 1024;
 export const storeManyBatchesInFlightMax = 3;
+/** TLS contexts remembered, each with its authorities; servers whose sessions are, and sessions of one (Node gives two). */
+export const tlsContextsKeptMax = 32;
+export const tlsSessionServersMax = 256;
+export const tlsSessionsPerServerMax = 8;
+/** One holds the server's certificate and what the server wants back, some 1,300 bytes; larger ones are not kept. */
+export const tlsSessionBytesMax = 16 * 1024;
+/** So long after a server was judged in full it is judged again. */
+export const tlsSessionTrustedMs = 60 * 60 * 1000;
 /** How long close() waits for the peer to take the goodbye. */
 export const closeTimeoutMs = 1000;
 
