@@ -9,6 +9,7 @@ import { LoginTurns } from '../access/login-turns.js';
 import type { TypedPassphrase } from '../certificate/passphrase.js';
 import { type DaemonOptions, RESTART_OPTIONS } from '../config/daemon-options.js';
 import { cannotListen, readyLine } from '../daemon-words.js';
+import { descriptorsMax, waitingFor } from '../descriptors.js';
 import { LISTENER_LIMITS, type ListenerLimits } from '../net/listener.js';
 import { Port, type PortAddress } from '../net/port.js';
 import { type Journals, StateJournals } from '../observe/journals.js';
@@ -45,7 +46,7 @@ export class Supervisor {
   readonly #options: DaemonOptions;
   readonly #parts: SupervisorParts;
   readonly #posts: Post[] = [];
-  readonly #placement = new Placement();
+  readonly #placement = new Placement(waitingFor(descriptorsMax()));
   readonly #turns = new LoginTurns();
   readonly #tickets: TicketSecret;
   readonly #journals: Journals;
