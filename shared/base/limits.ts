@@ -286,6 +286,10 @@ export const connectionHandedMs = 1_000;
 /** A process must be ready by then, and gone so long after it was told to stop and the drain is over. */
 export const workerStartMs = 60_000;
 export const workerStopMs = 5_000;
+/** How often each is asked whether it is there; so many rounds without an answer end one that is stopped, and any. */
+export const workerRoundMs = 10_000;
+export const workerRoundsStoppedMax = 2;
+export const workerRoundsSilentMax = 12;
 /** One that lived so long died by accident: it is replaced at once. */
 export const workerSteadyMs = 30_000;
 /** After so many shorter lives in a row the server ends; pauses between them, doubled each time up to the second. */
