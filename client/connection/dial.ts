@@ -99,8 +99,7 @@ async function dialTls(
 ): Promise<Dialled | FailedHandshake> {
   const raw = await openSocket(server, signal);
   const name = nameOf(server, trust);
-  // A resumed session shows no certificate, so none is where it must be looked up.
-  const key = trust.revocation === undefined ? sessionKey(server, [name, trust.id]) : undefined;
+  const key = trust.mayResume ? sessionKey(server, [name, trust.id]) : undefined;
   const offered = key === undefined ? undefined : sessions.take(key);
   const judge = new Judge(server, trust, name);
   const socket = connectTls(handshakeOptions(judge, raw, offered));

@@ -37,6 +37,8 @@ export interface Trust {
   expiredAuthorities(): string | undefined;
   /** What is looked up about the server's certificate after the handshake; undefined: nothing. */
   readonly revocation: RevocationRules | undefined;
+  /** May a session be resumed? It shows no certificate, so not where that must be looked up. */
+  readonly mayResume: boolean;
 }
 
 /** How to find out whether the server's certificate was revoked. */
@@ -65,6 +67,7 @@ export async function loadTrust(
   const id = digestOf([scl, ca ?? platformId(), identity]);
   const made = contexts.of(id, () => makeContext(id, scl, ca, identity));
   if (made.own !== undefined) requireCurrent(made.own);
+  const revocation = await loadRevocation(options, made.authorities);
   const needsChain = pin === undefined || options.ca !== undefined;
   return {
     id: digestOf([id, options.pin, needsChain]),
@@ -74,7 +77,8 @@ export async function loadTrust(
     servername: options.servername,
     expiredAuthorities: () =>
       options.ca === undefined ? undefined : expiredAuthorities(made.authorities),
-    revocation: await loadRevocation(options, made.authorities),
+    revocation,
+    mayResume: options.resume !== false && revocation === undefined,
   };
 }
 

@@ -171,6 +171,15 @@ t.test(
   },
 );
 
+t.test('who wants none gets none', async (t) => {
+  const fake = await startFake(t, { tls: tlsOf(good) });
+  const memory = new TlsMemory();
+  const tls = { ca: good.caPem, resume: false };
+  for (let count = 0; count < 2; count++) t.notOk(await visit(fake, memory, { tls }));
+  t.equal(memory.sessions.size, 0);
+  t.throws(() => resolveConnect({ tls: { resume: 'no' as never } }), { code: 'ERR_INVARG' });
+});
+
 t.test('before TLS 1.3 nothing is kept', async (t) => {
   const fake = await startFake(t, { tls: { ...tlsOf(good), maxVersion: 'TLSv1.2' } });
   const memory = new TlsMemory();
