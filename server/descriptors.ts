@@ -1,6 +1,7 @@
 // File descriptors: each connection takes one, each open file and each directory of locks three. Past the system's
 // limit Node cuts a new connection without a word, and LMDB ends the process; so sockets leave some for files, those
-// of strangers too, and there is a look before each file is opened. Node itself has raised the soft limit to the hard one by then.
+// of strangers too, and there is a look before each file is opened. Node itself has raised the soft limit to the hard
+// one by then.
 
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { devNull } from 'node:os';

@@ -59,8 +59,8 @@ export interface Dialled {
 export const IN_CLEAR: LinkSecurity = { sle: 0, slc: '' };
 
 /**
- * `memory` is what was made and kept for connections before. Rejects with ERR_BADHOST, ERR_NOSERVER, ERR_CLNTERR, ERR_NETPROB, or the
- * reason of `signal`.
+ * `memory` is what was made and kept for connections before. Rejects with ERR_BADHOST, ERR_NOSERVER, ERR_CLNTERR,
+ * ERR_NETPROB, or the reason of `signal`.
  */
 export async function dial(
   server: ServerAddress,

@@ -27,7 +27,10 @@ export async function loadPem(source: PemSource, option: string): Promise<string
   throw unusable(`${option}: the file ${source} is too large for certificates`);
 }
 
-/** The certificates of a text, which has one. node:tls passes silently over what is no PEM: a path given for a text would mean "trust nobody". */
+/**
+ * The certificates of a text, which has one. node:tls passes silently over what is no PEM: a path given for a text
+ * would mean "trust nobody".
+ */
 export function certificatesOf(text: string, option: string): readonly string[] {
   const { certificates, privateKeys } = splitPem(text);
   if (certificates.length === 0) throw unusable(`${option} ${whatInstead(text, privateKeys)}`);

@@ -37,8 +37,8 @@ import type { TlsMemory } from './tls-memory.js';
 const SOFTWARE = `rsynd SDK, node ${process.version}`;
 
 /**
- * Connects, negotiates and logs in; `memory` makes that cheaper the next time. Rejects with what dial() rejects with, ERR_BADUSER, or the reason of
- * the deadline; then nothing is left open.
+ * Connects, negotiates and logs in; `memory` makes that cheaper the next time. Rejects with what dial() rejects with,
+ * ERR_BADUSER, or the reason of the deadline; then nothing is left open.
  */
 export async function connectRemote(
   server: ServerAddress,

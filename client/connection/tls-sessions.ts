@@ -64,13 +64,16 @@ export class TlsSessions {
   }
 }
 
-/** A server found good now, by certificates that end then (milliseconds since 1970); without any it counts for nothing. */
+/**
+ * A server found good now, by certificates that end then (milliseconds since 1970); without any it counts for
+ * nothing.
+ */
 export function trustedFor(ends: readonly number[], now: number = Date.now()): Trusted {
   const until = ends.length === 0 ? now : Math.min(now + tlsSessionTrustedMs, ...ends);
   return { from: now, until };
 }
 
-/** Who is reached under which name, and by what he is judged: `judgedBy` is all of that. A digest, it may hold secrets. */
+/** Who is reached, and by what he is judged, his name included: all of it in `judgedBy`. A digest of secrets too. */
 export function sessionKey(server: ServerAddress, judgedBy: readonly unknown[]): string {
   const parts = [server.host.toLowerCase(), server.port, ...judgedBy];
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64');

@@ -88,7 +88,7 @@ export const requestsInFlightMax = 1024;
  */
 export const storeManyBatchBytes = 1792 * 1024;
 export const storeManyBatchesInFlightMax = 3;
-/** TLS contexts remembered, each with its authorities; servers whose sessions are, and sessions of one (Node gives two). */
+/** TLS contexts a client remembers; servers whose sessions it does, and sessions of one (Node gives two). */
 export const tlsContextsKeptMax = 32;
 export const tlsSessionServersMax = 256;
 export const tlsSessionsPerServerMax = 8;
