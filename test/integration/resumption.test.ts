@@ -76,7 +76,7 @@ t.test(
     const rules = ['client-auth = "required"', `client-ca = "${root.cert}"`, `crl = ["${crl}"]`];
     writeFileSync(config, rules.join('\n'));
     server.process.kill('SIGHUP');
-      const refused = (): Promise<boolean> =>
+    const refused = (): Promise<boolean> =>
       visit(server, memory, bare).then(
         () => false,
         () => true,
