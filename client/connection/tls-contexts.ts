@@ -2,7 +2,7 @@
 // be read and its key fits, costs as much as a handshake. Who connects reads the files anew each time, so that a
 // changed file is another context. trust.ts says what is made; this only remembers it.
 
-import type { X509Certificate } from 'node:crypto';
+import { createHash, type X509Certificate } from 'node:crypto';
 import type { SecureContext } from 'node:tls';
 import { tlsContextsKeptMax } from '../../shared/base/limits.js';
 
@@ -20,6 +20,8 @@ export interface MadeContext {
 export class TlsContexts {
   /** The latest used is last. */
   readonly #made = new Map<string, MadeContext>();
+  /** The list of authorities that was looked at last. */
+  #list: { readonly texts: readonly string[]; readonly digest: string } | undefined;
 
   get size(): number {
     return this.#made.size;
@@ -33,5 +35,13 @@ export class TlsContexts {
     if (oldest !== undefined && this.#made.size >= tlsContextsKeptMax) this.#made.delete(oldest);
     this.#made.set(id, made);
     return made;
+  }
+
+  /** Digest of a list of authorities: those of a platform are some 200 KB. Of a list that cannot change it is kept. */
+  digestOf(texts: readonly string[]): string {
+    if (this.#list?.texts === texts) return this.#list.digest;
+    const digest = createHash('sha256').update(JSON.stringify(texts)).digest('base64');
+    if (Object.isFrozen(texts)) this.#list = { texts, digest };
+    return digest;
   }
 }

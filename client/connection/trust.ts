@@ -64,7 +64,7 @@ export async function loadTrust(
   const pin = options.pin === undefined ? undefined : parsePin(options.pin);
   const ca = await readAuthorities(options.ca, env);
   const identity = await readIdentity(options);
-  const id = digestOf([scl, ca ?? platformId(), identity]);
+  const id = digestOf([scl, ca ?? contexts.digestOf(configuredAuthorities() ?? []), identity]);
   const made = contexts.of(id, () => makeContext(id, scl, ca, identity));
   if (made.own !== undefined) requireCurrent(made.own);
   const revocation = await loadRevocation(options, made.authorities);
@@ -173,9 +173,6 @@ function configuredAuthorities(): readonly string[] | undefined {
     return undefined;
   return tls.getCACertificates('default') as string[];
 }
-
-/** Tells the platform's authorities of now from others. */
-const platformId = (): string => digestOf(configuredAuthorities() ?? []);
 
 /** What the handshake would refuse with less to say: nobody in the list can be the top of a chain. */
 function checkAuthorities(pems: readonly string[]): void {

@@ -229,6 +229,21 @@ t.test('sessions are bounded: of a server, of all servers, each', async (t) => {
   t.equal(sessions.take('large', 1), undefined);
 });
 
+t.test(
+  'authorities of the platform are told apart, also when a program changes them',
+  async (t) => {
+    const contexts = new TlsContexts();
+    const [one, other] = [Object.freeze(['a', 'b']), Object.freeze(['a', 'c'])];
+    t.equal(contexts.digestOf(one), contexts.digestOf(one));
+    t.not(contexts.digestOf(one), contexts.digestOf(other));
+    const list = ['a'];
+    const before = contexts.digestOf(list);
+    list.push('b');
+    t.not(contexts.digestOf(list), before);
+    t.equal(contexts.digestOf(list), contexts.digestOf(one));
+  },
+);
+
 t.test('contexts are bounded', async (t) => {
   const contexts = new TlsContexts();
   const context = createSecureContext();
