@@ -88,6 +88,14 @@ export const requestsInFlightMax = 1024;
  */
 export const storeManyBatchBytes = 1792 * 1024;
 export const storeManyBatchesInFlightMax = 3;
+/** TLS contexts a client remembers; servers whose sessions it does, and sessions of one (Node gives two). */
+export const tlsContextsKeptMax = 32;
+export const tlsSessionServersMax = 256;
+export const tlsSessionsPerServerMax = 8;
+/** One holds the server's certificate and what the server wants back, some 1,300 bytes; larger ones are not kept. */
+export const tlsSessionBytesMax = 16 * 1024;
+/** So long after a server was judged in full it is judged again. */
+export const tlsSessionTrustedMs = 60 * 60 * 1000;
 /** How long close() waits for the peer to take the goodbye. */
 export const closeTimeoutMs = 1000;
 
@@ -297,6 +305,10 @@ export const connectionHandedMs = 1_000;
 /** A process must be ready by then, and gone so long after it was told to stop and the drain is over. */
 export const workerStartMs = 60_000;
 export const workerStopMs = 5_000;
+/** How often each is asked whether it is there; so many rounds without an answer end one that is stopped, and any. */
+export const workerRoundMs = 10_000;
+export const workerRoundsStoppedMax = 2;
+export const workerRoundsSilentMax = 12;
 /** One that lived so long died by accident: it is replaced at once. */
 export const workerSteadyMs = 30_000;
 /** After so many shorter lives in a row the server ends; pauses between them, doubled each time up to the second. */

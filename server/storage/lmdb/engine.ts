@@ -93,7 +93,8 @@ class LmdbEngine implements StorageEngine {
     try {
       await makeEmpty(making, spec);
       place(making, path);
-      // Of the file that was there before.
+      // Of the file that was there before, which needs its log until it is gone. Should we die in between, the log is
+      // known not to be the new file's by its digest (log/proof.ts), and LMDB makes its table of readers anew.
       removeCompanions(path);
     } finally {
       removeFile(making);
