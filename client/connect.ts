@@ -8,7 +8,6 @@ import type { Channel } from './channel/channel.js';
 import { Deadline } from './connection/deadline.js';
 import type { Link } from './connection/link.js';
 import type { Lease } from './connection/link-pool.js';
-import { connectRemote } from './connection/remote-link.js';
 import { parseServer } from './filespec.js';
 import { createFile } from './isamc.js';
 import { openChannel } from './open-channel.js';
@@ -20,6 +19,7 @@ import {
   resolveConnect,
   resolveOpen,
 } from './open-options.js';
+import { processLinks } from './process-links.js';
 
 /** One connection, many files. */
 export interface Connection extends AsyncDisposable {
@@ -45,7 +45,7 @@ export async function connect(server: string, options: ConnectOptions = {}): Pro
     what: `connecting to ${address.host}`,
     host: address.host,
   });
-  return new OwnConnection(await connectRemote(address, resolved, deadline), resolved);
+  return new OwnConnection(await processLinks.dial(address, resolved, deadline), resolved);
 }
 
 class OwnConnection implements Connection {

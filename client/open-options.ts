@@ -47,6 +47,12 @@ export interface TlsOptions {
    * there is no connection. @default none
    */
   crl?: PemSource | PemSource[];
+  /**
+   * False: each connection proves everything anew. Else a session of TLS 1.3 that the server offered is resumed, under
+   * the very same options, within the hour and while its certificates are valid; never with `ocsp` or `crl`.
+   * @default true
+   */
+  resume?: boolean;
 }
 
 /** How to reach a server. */
@@ -117,7 +123,17 @@ const CONNECT_FIELDS = [
   'signal',
 ];
 const OPEN_FIELDS = [...CONNECT_FIELDS, 'mode', 'share', 'lock', 'definition'];
-const TLS_FIELDS = ['ca', 'servername', 'cert', 'key', 'passphrase', 'pin', 'ocsp', 'crl'];
+const TLS_FIELDS = [
+  'ca',
+  'servername',
+  'cert',
+  'key',
+  'passphrase',
+  'pin',
+  'ocsp',
+  'crl',
+  'resume',
+];
 const OCSP_MODES: readonly unknown[] = ['off', 'soft', 'hard'];
 const OPTION_WORDS = '/encrypt and /scl=0 … /scl=4';
 const MODES: readonly OpenMode[] = ['input', 'update', 'output', 'append'];
@@ -253,6 +269,9 @@ function checkedTls(tls: TlsOptions | undefined): TlsOptions {
     throw invalid('tls.key is given without tls.cert, the certificate it belongs to');
   }
   checkOcsp(tls.ocsp);
+  if (tls.resume !== undefined && typeof tls.resume !== 'boolean') {
+    throw invalid('tls.resume must be true or false');
+  }
   // One file may hold both, as rsynctl ca issue writes it.
   return tls.cert === undefined ? tls : { ...tls, key: tls.key ?? tls.cert };
 }

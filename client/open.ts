@@ -13,10 +13,7 @@ import {
   resolveConnect,
   resolveOpen,
 } from './open-options.js';
-import { ProcessLinks } from './process-links.js';
-
-// The one piece of state of the module: "one connection per process and server" has to live somewhere.
-const processLinks = new ProcessLinks();
+import { processLinks } from './process-links.js';
 
 /**
  * Opens a file: `name@host[:port]`, `rsynds://[user@]host[:port]/name`, or a local path. With a

@@ -5,7 +5,7 @@
 //   start: engine, locks ▸ certificate, trust ▸ listener ▸ clock    stop: the same from the right
 
 import type { SecureContextOptions } from 'node:tls';
-import { connectionsMax, refusalLinesPerSecondMax } from '../shared/base/limits.js';
+import { refusalLinesPerSecondMax } from '../shared/base/limits.js';
 import { loadNonceSource } from '../shared/tls/random-state.js';
 import { Access } from './access/access.js';
 import type { Gate } from './access/gate.js';
@@ -24,10 +24,15 @@ import {
   NEEDS_ENCRYPTION,
   readyLine,
 } from './daemon-words.js';
-import { connectionsFor, descriptorsMax } from './descriptors.js';
+import { connectionsFor, descriptorsMax, socketsFor } from './descriptors.js';
 import { createUniqueClock } from './isam/autokey.js';
 import type { LockManager } from './lock/lock-manager.js';
-import { Listener, type ReceptionOptions } from './net/listener.js';
+import {
+  LISTENER_LIMITS,
+  Listener,
+  type ListenerLimits,
+  type ReceptionOptions,
+} from './net/listener.js';
 import { certificateRefusalText, type Refusal, refusalHint } from './net/refusal.js';
 import { CONNECTION_TIMES, type ConnectionTimes } from './net/session-connection.js';
 import { type Journals, StateJournals } from './observe/journals.js';
@@ -290,12 +295,12 @@ export class Daemon {
 
   #receptionOptions(): ReceptionOptions {
     const { host } = this.#options;
-    const { log, team } = this.#parts;
+    const { log } = this.#parts;
     const contextOptions = this.#contextOptions;
     return {
       ...(contextOptions && { contextOptions }),
       ...(this.#tls && { certificates: this.#tls.trust }),
-      limits: { ...team?.limits, connectionsMax: this.#connectionsMax() },
+      limits: this.#limits(),
       refusePlain: (id) => farewell('ERR_CLNTERR', `${NEEDS_ENCRYPTION}; ${refusalHint(id)}`, host),
       makeRoom: () => this.#sessions.makeRoom(),
       refuseBusy: (id) => farewell('ERR_SRVRLIMIT', `${IS_FULL}; ${refusalHint(id)}`, host),
@@ -310,13 +315,16 @@ export class Daemon {
   }
 
   /** Its part of what the server may have, or what its descriptors are enough for. */
-  #connectionsMax(): number {
+  #limits(): Partial<ListenerLimits> {
     const { log, team } = this.#parts;
-    const wanted = team?.limits.connectionsMax ?? connectionsMax;
     const descriptors = descriptorsMax();
-    const connections = Math.min(wanted, connectionsFor(descriptors));
-    if (connections < wanted) log.warn(fewDescriptors(descriptors, connections, wanted));
-    return connections;
+    const wanted = { ...LISTENER_LIMITS, ...team?.limits };
+    const connections = Math.min(wanted.connectionsMax, connectionsFor(descriptors));
+    if (connections < wanted.connectionsMax) {
+      log.warn(fewDescriptors(descriptors, connections, wanted.connectionsMax));
+    }
+    const socketsMax = Math.min(wanted.socketsMax, socketsFor(descriptors));
+    return { ...team?.limits, connectionsMax: connections, socketsMax };
   }
 
   #tick(): void {

@@ -22,10 +22,7 @@ export async function storeMany<R>(
 ): Promise<{ stored: number }> {
   const load = new Load(steps);
   try {
-    for await (const record of records) {
-      if (load.failure !== undefined) break;
-      await load.add(record);
-    }
+    await (isAsync(records) ? load.addAsync(records) : load.addAll(records));
     load.send();
   } finally {
     await load.settle();
@@ -48,18 +45,45 @@ class Load<R> {
     this.#steps = steps;
   }
 
-  async add(record: R): Promise<void> {
-    let bytes: Uint8Array;
+  /** Waits only where a batch is sent: a wait for each record costs more than the record. */
+  async addAll(records: Iterable<R>): Promise<void> {
+    for (const record of records) {
+      if (this.failure !== undefined) return;
+      const bytes = this.#encode(record);
+      if (bytes === undefined) return;
+      if (this.#isFull(bytes)) await this.#sendWithRoom();
+      this.#add(bytes);
+    }
+  }
+
+  async addAsync(records: AsyncIterable<R>): Promise<void> {
+    for await (const record of records) {
+      if (this.failure !== undefined) return;
+      const bytes = this.#encode(record);
+      if (bytes === undefined) return;
+      if (this.#isFull(bytes)) await this.#sendWithRoom();
+      this.#add(bytes);
+    }
+  }
+
+  /** Undefined when the record is refused. */
+  #encode(record: R): Uint8Array | undefined {
     try {
-      bytes = this.#steps.encode(record);
+      return this.#steps.encode(record);
     } catch (error) {
       this.#fail(error, this.#added + 1);
-      return;
+      return undefined;
     }
-    const isFull =
+  }
+
+  #isFull(bytes: Uint8Array): boolean {
+    return (
       this.#batchBytes + bytes.length > storeManyBatchBytes ||
-      this.#batch.length === recordsPerFrameMax;
-    if (isFull) await this.#sendWithRoom();
+      this.#batch.length === recordsPerFrameMax
+    );
+  }
+
+  #add(bytes: Uint8Array): void {
     this.#batch.push(bytes);
     this.#batchBytes += bytes.length;
     this.#added++;
@@ -111,6 +135,8 @@ class Load<R> {
       await Promise.race(this.#onTheWay);
     }
     this.send();
+    // A turn, in which the batch leaves while the next one is gathered.
+    await new Promise(setImmediate);
   }
 
   #take({ stored, error }: StoredManyReply, before: number): void {
@@ -125,3 +151,6 @@ class Load<R> {
     this.failure ??= { error: error ?? new RsyndError('ERR_NETPROB'), record };
   }
 }
+
+const isAsync = <R>(records: Iterable<R> | AsyncIterable<R>): records is AsyncIterable<R> =>
+  Symbol.asyncIterator in records;

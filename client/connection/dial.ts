@@ -11,11 +11,13 @@ import {
   type ConnectionOptions,
   checkServerIdentity,
   connect as connectTls,
+  type PeerCertificate,
   type TLSSocket,
 } from 'node:tls';
 import { domainToASCII } from 'node:url';
 import { isRsyndError, type RsyndError } from '../../shared/base/error.js';
 import { tcpKeepAliveMs } from '../../shared/base/limits.js';
+import { validityOf } from '../../shared/tls/certificate-text.js';
 import { describeCipher } from '../../shared/tls/cipher-description.js';
 import type { ServerAddress } from '../filespec.js';
 import type { ResolvedConnect } from '../open-options.js';
@@ -33,7 +35,15 @@ import {
   unreachable,
   wrongPin,
 } from './security-error.js';
-import { readShownCertificates } from './shown-certificates.js';
+import { endsOf, readShownCertificates } from './shown-certificates.js';
+import { TlsMemory } from './tls-memory.js';
+import {
+  type KeptSession,
+  sessionKey,
+  type TlsSessions,
+  type Trusted,
+  trustedFor,
+} from './tls-sessions.js';
 import { isPinned, loadTrust, pinOf, pinText, type RevocationRules, type Trust } from './trust.js';
 
 /** A socket ready for the preamble. */
@@ -51,18 +61,22 @@ export interface Dialled {
 
 export const IN_CLEAR: LinkSecurity = { sle: 0, slc: '' };
 
-/** Rejects with ERR_BADHOST, ERR_NOSERVER, ERR_CLNTERR, ERR_NETPROB, or the reason of `signal`. */
+/**
+ * `memory` is what was made and kept for connections before. Rejects with ERR_BADHOST, ERR_NOSERVER, ERR_CLNTERR,
+ * ERR_NETPROB, or the reason of `signal`.
+ */
 export async function dial(
   server: ServerAddress,
   given: ResolvedConnect,
   signal: AbortSignal,
+  memory: TlsMemory = new TlsMemory(),
 ): Promise<Dialled> {
   const options = withKnownServer(given, server, process.env);
   if (options.encryption === 'none') {
     return dialPlain(server, signal, (cause) => encryptionRequired(server, cause));
   }
-  const trust = await loadTrust(options.tls, options.scl, process.env);
-  const result = await dialTls(server, trust, signal);
+  const trust = await loadTrust(options.tls, options.scl, process.env, memory.contexts);
+  const result = await dialTls(server, trust, memory.sessions, signal);
   if (!('failure' in result)) return result;
   const error = tlsError(server, options.scl, result);
   if (options.encryption === 'preferred' && result.failure === 'no-tls') {
@@ -89,25 +103,25 @@ async function dialPlain(
 async function dialTls(
   server: ServerAddress,
   trust: Trust,
+  sessions: TlsSessions,
   signal: AbortSignal,
 ): Promise<Dialled | FailedHandshake> {
+  const name = nameOf(server, trust);
+  const key = trust.mayResume ? sessionKey(server, [name, trust.id]) : undefined;
+  const offered = key === undefined ? undefined : sessions.take(key);
+  const judge = new Judge(server, trust, name);
   const incoming = new Incoming();
-  // Passed on to the socket, as the documentation says and the types do not.
-  const options: ConnectionOptions & Pick<Incoming, 'onread'> = {
-    ...handshakeOptions(server, trust),
-    onread: incoming.onread,
-  };
-  const socket = connectTls(options);
+  const socket = connectTls(handshakeOptions(judge, incoming, offered));
   const stapled = keepStapled(socket);
   await connected(socket, server, signal);
   const failed = await handshake(socket, signal);
-  if (failed !== undefined) return { ...failed, remark: trust.expiredAuthorities };
+  if (failed !== undefined) return { ...failed, remark: trust.expiredAuthorities() };
   try {
-    const isAsked = trust.pin !== undefined || trust.revocation !== undefined;
-    const certificates = isAsked ? readShownCertificates(socket) : [];
-    const shown = { certificates, stapled: stapled() };
-    checkPin(server, trust, shown);
-    await refuseRevoked(server, trust.revocation, shown, signal);
+    const isResumed = offered !== undefined && socket.isSessionReused();
+    const trusted = isResumed ? offered.trusted : await judge.judge(socket, stapled(), signal);
+    if (key !== undefined) {
+      keepSessions(socket, (session) => sessions.keep(key, { session, trusted }));
+    }
     return {
       socket,
       listen: (receiver) => incoming.listen(socket, receiver),
@@ -121,18 +135,70 @@ async function dialTls(
   }
 }
 
-function handshakeOptions(server: ServerAddress, trust: Trust): ConnectionOptions {
+/** Judges a server that shows its certificate; one whose session is resumed was judged so before. */
+class Judge {
+  readonly trust: Trust;
+  /** Whom the certificate must be for. */
+  readonly name: string;
+  readonly server: ServerAddress;
+  #ends: readonly number[] = [];
+
+  constructor(server: ServerAddress, trust: Trust, name: string) {
+    this.server = server;
+    this.trust = trust;
+    this.name = name;
+  }
+
+  /** Asked by node:tls about a certificate whose chain is good. */
+  checkName(certificate: PeerCertificate): Error | undefined {
+    this.#ends = endsOf(certificate);
+    return checkServerIdentity(this.name, certificate);
+  }
+
+  /** All that node:tls has not judged: the pin, and revocation. */
+  async judge(
+    socket: TLSSocket,
+    stapled: Buffer | undefined,
+    signal: AbortSignal,
+  ): Promise<Trusted> {
+    const { pin, revocation } = this.trust;
+    if (pin === undefined && revocation === undefined) return trustedFor(this.#ends);
+    const shown = { certificates: readShownCertificates(socket), stapled };
+    checkPin(this.server, this.trust, shown);
+    await refuseRevoked(this.server, revocation, shown, signal);
+    return trustedFor(shown.certificates.map((certificate) => validityOf(certificate).to));
+  }
+}
+
+/** Before TLS 1.3 a session that is resumed has the keys of the one before. */
+function keepSessions(socket: TLSSocket, keep: (session: Buffer) => void): void {
+  if (socket.getProtocol() === 'TLSv1.3') socket.on('session', keep);
+}
+
+/** Whom the certificate must be for. */
+function nameOf(server: ServerAddress, trust: Trust): string {
   const name = trust.servername ?? server.host;
-  const ascii = isIP(name) === 0 ? domainToASCII(name) || name : name;
+  return isIP(name) === 0 ? domainToASCII(name) || name : name;
+}
+
+function handshakeOptions(
+  judge: Judge,
+  { onread }: Incoming,
+  offered: KeptSession | undefined,
+): ConnectionOptions & Pick<Incoming, 'onread'> {
+  const { name, server, trust } = judge;
   return {
+    // Passed on to the socket, as the documentation says and the types do not.
+    onread,
     host: server.host,
     port: server.port,
     secureContext: trust.context,
     // SNI carries names only; addresses are checked against the certificate all the same.
-    ...(isIP(ascii) === 0 ? { servername: ascii } : {}),
-    checkServerIdentity: (_, certificate) => checkServerIdentity(ascii, certificate),
+    ...(isIP(name) === 0 ? { servername: name } : {}),
+    checkServerIdentity: (_, certificate) => judge.checkName(certificate),
     rejectUnauthorized: trust.needsChain,
     ...(trust.revocation?.ocsp === undefined ? {} : { requestOCSP: true }),
+    ...(offered === undefined ? {} : { session: offered.session }),
   };
 }
 

@@ -2,7 +2,7 @@
 // node:tls has to show afterwards; the pin and the revocation check both go by what was read here.
 
 import { X509Certificate } from 'node:crypto';
-import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
+import type { DetailedPeerCertificate, PeerCertificate, TLSSocket } from 'node:tls';
 import { presentedCertificatesMax } from '../../shared/base/limits.js';
 
 /**
@@ -36,3 +36,19 @@ function foundBy(socket: TLSSocket): X509Certificate[] {
   }
   return found;
 }
+
+/** When a certificate ends, and each one above it that node:tls found it good by: milliseconds since 1970. */
+export function endsOf(certificate: PeerCertificate): number[] {
+  const ends: number[] = [];
+  let next: PeerCertificate | undefined = certificate;
+  while (next !== undefined && ends.length < presentedCertificatesMax) {
+    ends.push(Date.parse(next.valid_to));
+    const above = issuerOf(next);
+    next = above === next ? undefined : above; // a root is its own issuer
+  }
+  return ends;
+}
+
+const issuerOf = (
+  certificate: PeerCertificate & Partial<DetailedPeerCertificate>,
+): PeerCertificate | undefined => certificate.issuerCertificate;

@@ -11,6 +11,7 @@ import type { FileSpec, KeySpec } from '../../shared/record/file-spec.js';
 import type { Rfa } from '../../shared/record/rfa.js';
 import type {
   ChangeOutcome,
+  CounterOfFile,
   IndexKeys,
   Problem,
   Progress,
@@ -31,6 +32,9 @@ export class IsamFile {
   readonly name: string;
   readonly #keys: readonly CompiledKey[];
   readonly #autokeys: Autokeys;
+  /** Room for the keys of the record that is being stored, used again for the next. */
+  readonly #keyRooms: readonly Uint8Array[];
+  readonly #keptKeys: (Uint8Array | undefined)[] = [];
 
   /** `name` is for messages: as the user knows the file. */
   constructor(stored: StoredFile, name: string, clock: UniqueClock = createUniqueClock()) {
@@ -38,6 +42,7 @@ export class IsamFile {
     this.name = name;
     this.#keys = stored.spec.keys.map(compileKey);
     this.#autokeys = new Autokeys(stored.spec, clock);
+    this.#keyRooms = this.#keys.map(({ indexBytes }) => Buffer.allocUnsafe(indexBytes));
   }
 
   get spec(): FileSpec {
@@ -66,6 +71,15 @@ export class IsamFile {
 
   /** Index bytes of all keys of a record. ERR_IRCSIZ when it is too short to hold one. */
   keysOf = (record: Uint8Array): IndexKeys => this.#keys.map((key) => key.ofRecord(record));
+
+  /** As `keysOf`, but in the rooms: good until the next call. */
+  readonly #keysInRooms = (record: Uint8Array): IndexKeys => {
+    const keys = this.#keptKeys;
+    for (let number = 0; number < this.#keys.length; number++) {
+      keys[number] = this.#keys[number]?.ofRecord(record, this.#keyRooms[number]);
+    }
+    return keys;
+  };
 
   /** Index bytes of one key of a record; undefined when a null key leaves it out. */
   keyOf(key: number, record: Uint8Array): Uint8Array | undefined {
@@ -207,10 +221,7 @@ export class IsamFile {
 
   #draft(record: Uint8Array): RecordDraft {
     this.#checkSize(record);
-    // Keys are made when the record's turn comes: those of a whole storeMany would be a great many.
-    if (!this.#autokeys.any) {
-      return { sequences: [], finish: () => this.#withKeys(record) };
-    }
+    if (!this.#autokeys.any) return new PlainDraft(record, this.#keysInRooms);
     return {
       sequences: this.#autokeys.countersOfStore(),
       finish: (numbers) => this.#withKeys(this.#autokeys.fillNew(record, numbers)),
@@ -262,6 +273,27 @@ export class IsamFile {
   #changed(): RsyndError {
     const why = `the record of ${this.name} changed since it was read; read it again and repeat the change`;
     return new RsyndError('ERR_RECNOT', why, { file: this.name });
+  }
+}
+
+const NO_COUNTERS: readonly CounterOfFile[] = [];
+
+/**
+ * A record that is stored as it is. Its keys are made when its turn comes: those of a whole storeMany would be a
+ * great many, and so would be a closure for each.
+ */
+class PlainDraft implements RecordDraft {
+  readonly sequences = NO_COUNTERS;
+  readonly #record: Uint8Array;
+  readonly #keysOf: (record: Uint8Array) => IndexKeys;
+
+  constructor(record: Uint8Array, keysOf: (record: Uint8Array) => IndexKeys) {
+    this.#record = record;
+    this.#keysOf = keysOf;
+  }
+
+  finish(): { readonly record: Uint8Array; readonly keys: IndexKeys } {
+    return { record: this.#record, keys: this.#keysOf(this.#record) };
   }
 }
 

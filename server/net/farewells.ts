@@ -40,6 +40,14 @@ export class Farewells {
     socket.end(lastWords);
   }
 
+  /** Its place is wanted. */
+  endOldest(): void {
+    const [oldest] = this.#sockets;
+    if (oldest === undefined) return;
+    this.#sockets.delete(oldest);
+    oldest.destroy();
+  }
+
   closeAll(): void {
     for (const socket of this.#sockets) socket.destroy();
   }

@@ -30,6 +30,8 @@ export interface ListenerLimits {
   readonly lingerMs: number;
   readonly lingerBytesMax: number;
   readonly lingeringMax: number;
+  /** Sockets of all these kinds together: more than `connectionsMax`, what the process has descriptors for. */
+  readonly socketsMax: number;
 }
 
 export interface ReceptionOptions {
@@ -75,6 +77,7 @@ export const LISTENER_LIMITS: ListenerLimits = {
   lingerMs: limits.refusedLingerMs,
   lingerBytesMax: limits.refusedLingerBytesMax,
   lingeringMax: limits.refusedLingeringMax,
+  socketsMax: limits.connectionsMax + limits.pendingHandshakesMax + limits.refusedLingeringMax,
 };
 
 export class Listener {
@@ -167,7 +170,15 @@ export class Listener {
       return;
     }
     const peer: Peer = { address: remoteAddress.replace(/^::ffff:/, ''), port: remotePort };
+    this.#leaveRoom();
     this.#pending.add(new Arrival(socket, peer, this.#host));
+  }
+
+  /** At `socketsMax` whoever waits longest goes: a stranger, else one who was refused already. */
+  #leaveRoom(): void {
+    const { served, pending, lingering } = this.counts;
+    if (served + pending + lingering < this.#limits.socketsMax) return;
+    if (!this.#pending.evictOldest()) this.#farewells.endOldest();
   }
 
   #makeHost(): ArrivalHost {

@@ -78,6 +78,13 @@ export class PendingTable {
     this.#all.delete(pending);
   }
 
+  /** False when there is none. */
+  evictOldest(): boolean {
+    const { oldest } = this.#all;
+    this.#evict(oldest);
+    return oldest !== undefined;
+  }
+
   abandonAll(): void {
     for (const pending of [...this.#all.silent, ...this.#all.shaking]) {
       this.remove(pending);

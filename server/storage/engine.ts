@@ -62,7 +62,10 @@ export interface CounterOfFile {
 export interface RecordDraft {
   /** The counters to take one number from, each. */
   readonly sequences: readonly CounterOfFile[];
-  /** Called inside the step, perhaps more than once; must be pure. */
+  /**
+   * Called inside the step, perhaps more than once; must be pure. The keys are good until that of another draft
+   * of the file is called.
+   */
   finish(numbers: readonly bigint[]): { readonly record: Uint8Array; readonly keys: IndexKeys };
 }
 

@@ -39,6 +39,8 @@ export type ToWorker =
   /** The password check may run now. */
   | { readonly kind: 'turn'; readonly id: number }
   | { readonly kind: 'no turn'; readonly id: number; readonly failure: Failure }
+  /** Is it there? */
+  | { readonly kind: 'ask' }
   | { readonly kind: 'stop' };
 
 export type FromWorker =
@@ -50,6 +52,8 @@ export type FromWorker =
   | { readonly kind: 'closed' }
   /** It was asked to stop by somebody else, and will as soon as the supervisor says so too. */
   | { readonly kind: 'leaving' }
+  /** The answer to `ask`; a debugged one may be silent for long. */
+  | { readonly kind: 'here'; readonly isDebugged: boolean }
   | { readonly kind: 'renew tickets' }
   | { readonly kind: 'ask turn'; readonly id: number; readonly tried: LoginTry }
   /** `isRight` is absent when the check came to no end. */

@@ -16,7 +16,13 @@ export class Placement {
   /** Who was given the latest connection comes last: his turn is last where all have as many. */
   readonly #places = new Set<Place>();
   readonly #waiting: Socket[] = [];
+  readonly #waitingMax: number;
   #isClosed = false;
+
+  /** So many connections wait at most. */
+  constructor(waitingMax: number = connectionsWaitingMax) {
+    this.#waitingMax = waitingMax;
+  }
 
   get waiting(): number {
     return this.#waiting.length;
@@ -32,7 +38,7 @@ export class Placement {
 
   /** Takes a connection over; cuts it when too many wait. */
   offer(socket: Socket): void {
-    if (this.#isClosed || this.#waiting.length >= connectionsWaitingMax) {
+    if (this.#isClosed || this.#waiting.length >= this.#waitingMax) {
       socket.destroy();
       return;
     }

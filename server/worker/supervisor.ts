@@ -9,6 +9,7 @@ import { LoginTurns } from '../access/login-turns.js';
 import type { TypedPassphrase } from '../certificate/passphrase.js';
 import { type DaemonOptions, RESTART_OPTIONS } from '../config/daemon-options.js';
 import { cannotListen, readyLine } from '../daemon-words.js';
+import { descriptorsMax, waitingFor } from '../descriptors.js';
 import { LISTENER_LIMITS, type ListenerLimits } from '../net/listener.js';
 import { Port, type PortAddress } from '../net/port.js';
 import { type Journals, StateJournals } from '../observe/journals.js';
@@ -32,6 +33,8 @@ export interface SupervisorParts {
   readonly onFailed: (error: Error) => void;
   /** Of the whole server. @default LISTENER_LIMITS */
   readonly limits?: Partial<ListenerLimits>;
+  /** How often workers are asked whether they are there. @default workerRoundMs */
+  readonly roundMs?: number;
 }
 
 /** A worker's place, whoever fills it. */
@@ -45,7 +48,7 @@ export class Supervisor {
   readonly #options: DaemonOptions;
   readonly #parts: SupervisorParts;
   readonly #posts: Post[] = [];
-  readonly #placement = new Placement();
+  readonly #placement = new Placement(waitingFor(descriptorsMax()));
   readonly #turns = new LoginTurns();
   readonly #tickets: TicketSecret;
   readonly #journals: Journals;
@@ -152,7 +155,7 @@ export class Supervisor {
       grant: (id) => worker.send({ kind: 'turn', id }),
       refuse: (id, failure) => worker.send({ kind: 'no turn', id, failure }),
     });
-    const { software, typed, limits } = this.#parts;
+    const { log, software, typed, limits, roundMs } = this.#parts;
     const size = this.#options.workers;
     const worker: WorkerProcess = new WorkerProcess({
       start: {
@@ -163,6 +166,11 @@ export class Supervisor {
       },
       onMessage: (message) => this.#hear(desk, message),
       onFree: () => this.#placement.settle(),
+      onSilent: (state) => {
+        const facts = { worker: number, was: worker.pid, state };
+        log.error(facts, 'a worker does not answer any more, ending it');
+      },
+      roundMs,
     });
     this.#placement.add(worker);
     void worker.ended.then(() => desk.close());

@@ -1,6 +1,7 @@
 // The program of a worker: started by the supervisor, does what it is told through the pipe between them, and ends
 // when that breaks. Nobody else starts it.
 
+import { url as debuggerAddress } from 'node:inspector';
 import type { Socket } from 'node:net';
 import { Daemon } from '../daemon.js';
 import { createLockManager } from '../lock/create-lock-manager.js';
@@ -64,6 +65,8 @@ function obey({ log, team, daemon }: Worker, message: ToWorker, socket: Socket |
       return team.turns.granted(message.id);
     case 'no turn':
       return team.turns.refused(message.id, errorOf(message.failure));
+    case 'ask':
+      return send({ kind: 'here', isDebugged: debuggerAddress() !== undefined });
     case 'stop':
       return void daemon.stop().then(() => process.exit(0));
   }

@@ -10,6 +10,7 @@ import {
   connectionHandedMs,
   connectionsHandedMax,
   drainDeadlineMs,
+  workerRoundMs,
   workerStartMs,
   workerStopMs,
 } from '../../shared/base/limits.js';
@@ -17,6 +18,7 @@ import { ignoreError } from '../net/arrival.js';
 import { errorOf } from './failure.js';
 import { type FromWorker, messageFrom, type ToWorker, type WorkerStart } from './message.js';
 import type { Place } from './placement.js';
+import { type ProcessState, Pulse, processState } from './pulse.js';
 
 const PROGRAM = fileURLToPath(new URL('./worker-main.js', import.meta.url));
 
@@ -26,6 +28,10 @@ export interface WorkerProcessOptions {
   onMessage(message: FromWorker): void;
   /** It may take a connection, or one more. */
   onFree(): void;
+  /** It does not answer any more and is being killed. */
+  onSilent(state: ProcessState): void;
+  /** How often it is asked whether it is there. @default workerRoundMs */
+  readonly roundMs?: number | undefined;
 }
 
 /** How a worker ended. */
@@ -54,6 +60,8 @@ export class WorkerProcess implements Place {
   #handed = 0;
   #asking: NodeJS.Timeout | undefined;
   #killer: NodeJS.Timeout;
+  readonly #pulse: Pulse;
+  #round: NodeJS.Timeout | undefined;
   #connections = 0;
   #state: 'starting' | 'ready' | 'stopping' | 'ended' = 'starting';
   #hasServed = false;
@@ -68,6 +76,7 @@ export class WorkerProcess implements Place {
       env: { ...FOR_MANY_FILES, ...process.env },
     });
     this.#killer = this.#killAfter(workerStartMs);
+    this.#pulse = this.#makePulse();
     this.ended = this.#watchEnd();
     this.#child.on('message', (value) => this.#hear(messageFrom<FromWorker>(value)));
     this.send({ kind: 'start', ...options.start });
@@ -123,6 +132,7 @@ export class WorkerProcess implements Place {
   async stop(): Promise<void> {
     if (this.#state === 'starting' || this.#state === 'ready') {
       this.#state = 'stopping';
+      clearInterval(this.#round); // it has a deadline of its own now
       this.send({ kind: 'stop' });
       clearTimeout(this.#killer);
       this.#killer = this.#killAfter(drainDeadlineMs + workerStopMs);
@@ -136,6 +146,7 @@ export class WorkerProcess implements Place {
       const end = (code: number | null, signal: NodeJS.Signals | null): void => {
         clearTimeout(this.#killer);
         clearTimeout(this.#asking);
+        clearInterval(this.#round);
         const hasServed = this.#hasServed;
         const livedMs = hasServed ? performance.now() - startedAt : 0;
         this.#state = 'ended';
@@ -146,6 +157,17 @@ export class WorkerProcess implements Place {
         this.#error ??= error;
         if (this.#child.pid === undefined) end(null, null); // it could not be started at all
       });
+    });
+  }
+
+  #makePulse(): Pulse {
+    return new Pulse({
+      ask: () => this.send({ kind: 'ask' }),
+      state: () => (this.pid === undefined ? 'alive' : processState(this.pid)),
+      giveUp: (state) => {
+        this.#options.onSilent(state);
+        this.#child.kill('SIGKILL');
+      },
     });
   }
 
@@ -169,6 +191,8 @@ export class WorkerProcess implements Place {
       case 'closed':
         this.#connections--;
         return;
+      case 'here':
+        return this.#pulse.heard(message.isDebugged);
       case 'leaving':
         return void this.stop();
       default:
@@ -181,6 +205,7 @@ export class WorkerProcess implements Place {
     clearTimeout(this.#killer);
     this.#state = 'ready';
     this.#hasServed = true;
+    this.#round = setInterval(() => this.#pulse.beat(), this.#options.roundMs ?? workerRoundMs);
     this.#onReady();
     this.#options.onFree();
   }

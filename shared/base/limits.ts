@@ -88,6 +88,14 @@ export const requestsInFlightMax = 1024;
  */
 export const storeManyBatchBytes = 1792 * 1024;
 export const storeManyBatchesInFlightMax = 3;
+/** TLS contexts a client remembers; servers whose sessions it does, and sessions of one (Node gives two). */
+export const tlsContextsKeptMax = 32;
+export const tlsSessionServersMax = 256;
+export const tlsSessionsPerServerMax = 8;
+/** One holds the server's certificate and what the server wants back, some 1,300 bytes; larger ones are not kept. */
+export const tlsSessionBytesMax = 16 * 1024;
+/** So long after a server was judged in full it is judged again. */
+export const tlsSessionTrustedMs = 60 * 60 * 1000;
 /** How long close() waits for the peer to take the goodbye. */
 export const closeTimeoutMs = 1000;
 
@@ -152,6 +160,8 @@ export const writesWaitingMax = 1024;
 /** Record bytes and index entries of one transaction: it holds up all other work while it runs. */
 export const transactionBytesMax = 8 * 1024 * 1024;
 export const transactionEntriesMax = 32 * 1024;
+/** Buffers of blocks kept for the next transaction: some 2 MiB in a process that writes. */
+export const blockRoomsMax = 256;
 /** Writes are refused while the disk has less than this, and room for the transaction, to spare. */
 export const diskReserveBytes = 8 * 1024 * 1024;
 /** Files open at a time in one process, some 200 KiB and eight maps of memory each (Linux allows 65,530 maps). */
@@ -193,6 +203,16 @@ export const checkpointBytesMin = 4 * 1024 * 1024;
 export const checkpointBytesMax = 32 * 1024 * 1024;
 /** Without writes for so long a process lets go of the pages of its last checkpoint. */
 export const logIdleMs = 2_000;
+/**
+ * An LMDB transaction stays open over groups of writes that are in the log: as long as groups come at least so often,
+ * no longer than that in all, and until so many index entries, groups, or bytes of blocks and large records are in it.
+ * Another process that opens the file waits no longer than the first.
+ */
+export const deferredIdleMs = 3;
+export const deferredMsMax = 50;
+export const deferredEntriesMax = 4096;
+export const deferredGroupsMax = 1024;
+export const deferredBytesMax = 4 * 1024 * 1024;
 /** How long an open waits for another process that recovers the file, and how often it looks. */
 export const recoveryWaitMs = 30_000;
 export const recoveryPollMs = 20;
@@ -285,6 +305,10 @@ export const connectionHandedMs = 1_000;
 /** A process must be ready by then, and gone so long after it was told to stop and the drain is over. */
 export const workerStartMs = 60_000;
 export const workerStopMs = 5_000;
+/** How often each is asked whether it is there; so many rounds without an answer end one that is stopped, and any. */
+export const workerRoundMs = 10_000;
+export const workerRoundsStoppedMax = 2;
+export const workerRoundsSilentMax = 12;
 /** One that lived so long died by accident: it is replaced at once. */
 export const workerSteadyMs = 30_000;
 /** After so many shorter lives in a row the server ends; pauses between them, doubled each time up to the second. */

@@ -27,10 +27,11 @@ export interface CompiledKey {
   /** A record shorter than this does not hold the whole key. */
   readonly reach: number;
   /**
-   * Index bytes of a record, a copy the caller owns; undefined when the null key leaves the record
-   * out. ERR_IRCSIZ when the record ends before the key does and the null key is not `short`.
+   * Index bytes of a record, a copy the caller owns, or in `room`, which has `indexBytes`; undefined when the
+   * null key leaves the record out. ERR_IRCSIZ when the record ends before the key does and the null key is
+   * not `short`.
    */
-  ofRecord(record: Uint8Array): Uint8Array | undefined;
+  ofRecord(record: Uint8Array, room?: Uint8Array): Uint8Array | undefined;
   /**
    * Index bytes of a search value, given as bytes as in the record. ERR_BADKEY when it is longer
    * than the key; ERR_INVPKEY when it is shorter and cannot be padded (`whole`: match eq, gtr) or
@@ -79,13 +80,13 @@ export function compileKey(spec: KeySpec): CompiledKey {
     recordBytes,
     indexBytes,
     reach,
-    ofRecord(record) {
+    ofRecord(record, room) {
       if (record.length < reach) {
         if (isShortLeftOut) return undefined;
         throw tooShort(spec, reach, record.length);
       }
       if (isNull?.(record)) return undefined;
-      const target = Buffer.allocUnsafe(indexBytes);
+      const target = room ?? Buffer.allocUnsafe(indexBytes);
       for (const step of steps) transcribeStep(step, record, step.from, step.length, target);
       return target;
     },

@@ -6,6 +6,7 @@ import type { Test } from 'tap';
 import type { Problem, StorageEngine, StoredFile } from '../../server/storage/engine.js';
 import type { FileSpec } from '../../shared/record/file-spec.js';
 import { FILE_RULES } from './storage-file-rules.js';
+import { LOAD_RULES } from './storage-load-rules.js';
 import { READ_RULES } from './storage-read-rules.js';
 import { makeFile, rowKeys, rowSpec } from './storage-rows.js';
 import { WRITE_RULES } from './storage-write-rules.js';
@@ -20,7 +21,7 @@ const SPECS: Readonly<Record<string, FileSpec>> = {
 
 /** Runs all rules on fresh files of the engine, one subtest each. */
 export function storageConformance(t: Test, name: string, makeEngine: () => StorageEngine): void {
-  const rules = { ...READ_RULES, ...WRITE_RULES, ...FILE_RULES };
+  const rules = { ...READ_RULES, ...WRITE_RULES, ...LOAD_RULES, ...FILE_RULES };
   for (const [rule, check] of Object.entries(rules)) {
     t.test(`${name}: ${rule}`, async (t) => {
       const engine = makeEngine();

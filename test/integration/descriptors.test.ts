@@ -4,35 +4,41 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync } from 'node:fs';
+import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t, { type Test } from 'tap';
-import { type Connection, connect } from '../../client/index.js';
+import { type Connection, type ConnectOptions, connect } from '../../client/index.js';
+import { hashPassword } from '../../server/access/password-hash.js';
+import { addUserEntry } from '../../server/access/user-store.js';
+import { StateDirectory } from '../../server/state/state-directory.js';
 import { connectionsMax } from '../../shared/base/limits.js';
 import { writeCertificate } from '../fixture/certificate.js';
 import { cleanEnvironment } from '../fixture/daemon.js';
 import { makeStaffFiles } from '../fixture/staff.js';
 import { temporaryDirectory } from '../fixture/temporary-directory.js';
 
-const DESCRIPTORS = 160;
-const CONNECTIONS = 120;
-const FILES = 60;
+const DESCRIPTORS = 224;
+const CONNECTIONS = 168;
+const FILES = 90;
 
 interface Served {
-  dial(): Promise<Connection>;
+  readonly data: string;
+  readonly port: number;
+  dial(options?: ConnectOptions): Promise<Connection>;
   readonly said: readonly string[];
   stop(): Promise<void>;
 }
 
-/** The real program, allowed so few descriptors, over 60 files. */
-async function serve(t: Test): Promise<Served> {
+/** The real program, allowed so few descriptors, over many files. */
+async function serve(t: Test, who: readonly string[] = ['-n', '-u', 'guest']): Promise<Served> {
   const data = temporaryDirectory(t);
   const { bundle, ca } = await writeCertificate(data);
   await makeStaffFiles(data);
   for (let number = 0; number < FILES; number++) {
     copyFileSync(join(data, 'department.ism'), join(data, `copy${number}.ism`));
   }
-  const args = ['-p', '0', '-d', data, '-n', '-u', 'guest', '-encrypt', `-cert=${bundle}`];
+  const args = ['-p', '0', '-d', data, ...who, '-encrypt', `-cert=${bundle}`];
   const command = `ulimit -n ${DESCRIPTORS} && exec "$0" dist/server/main.js "$@"`;
   const child = spawn('sh', ['-c', command, process.execPath, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -42,10 +48,13 @@ async function serve(t: Test): Promise<Served> {
   const said: string[] = [];
   createInterface(child.stderr).on('line', (line) => said.push(line));
   const [ready] = await once(createInterface(child.stdout), 'line');
-  const server = `localhost:${/port=(\d+)/.exec(String(ready))?.[1]}`;
+  const port = Number(/port=(\d+)/.exec(String(ready))?.[1]);
   return {
+    data,
+    port,
     said,
-    dial: () => connect(server, { tls: { ca }, timeoutMs: 30_000 }),
+    dial: (options = {}) =>
+      connect(`localhost:${port}`, { tls: { ca }, timeoutMs: 30_000, ...options }),
     stop: async () => {
       child.kill('SIGTERM');
       const [code] = await once(child, 'exit');
@@ -77,5 +86,31 @@ t.test('a file too many is refused, and the server lives on', async (t) => {
   t.match(refused[0]?.reason, { code: 'ERR_SRVRLIMIT', message: /limit of open files raised/ });
   for (const each of opens) if (each.status === 'fulfilled') await each.value.close();
   t.ok(await connection.open('employee'));
+  await stop();
+});
+
+// Handshakes under way were bounded in number only, by more than a process may have open: a flood of them left
+// no descriptor to read the users with.
+t.test('a flood of strangers leaves descriptors for users and files', async (t) => {
+  const { data, port, said, dial, stop } = await serve(t, []);
+  let cut = 0;
+  for (let number = 0; number < 2 * DESCRIPTORS; number++) {
+    const socket = connectSocket({ port, host: '127.0.0.1' });
+    t.teardown(() => socket.destroy());
+    socket.on('error', () => undefined).on('close', () => cut++);
+    await once(socket, 'connect');
+  }
+  while (cut < DESCRIPTORS) await new Promise((resolve) => setTimeout(resolve, 10));
+  const password = 'correct horse';
+  const grants = [{ role: 'update', files: '**' }] as const;
+  const cheap = await hashPassword(password, { ln: 4, r: 8, p: 1 });
+  await addUserEntry(new StateDirectory(data), 'ann', { password: cheap, grants });
+  while (!said.some((line) => line.includes('users reloaded'))) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  await using connection = await dial({ user: 'ann', password });
+  t.ok(await connection.open('employee'));
+  t.notOk(said.some((line) => /cannot accept|EMFILE/.test(line)));
+  await connection.close();
   await stop();
 });

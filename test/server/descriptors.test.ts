@@ -1,8 +1,13 @@
 // How many connections a process takes that may have so many files open.
 
 import t from 'tap';
-import { connectionsFor, descriptorsMax } from '../../server/descriptors.js';
-import { connectionsMax } from '../../shared/base/limits.js';
+import {
+  connectionsFor,
+  descriptorsMax,
+  socketsFor,
+  waitingFor,
+} from '../../server/descriptors.js';
+import { connectionsMax, connectionsWaitingMax } from '../../shared/base/limits.js';
 
 t.test('connections leave descriptors for files', async (t) => {
   const cases: readonly [descriptors: number | undefined, connections: number][] = [
@@ -14,6 +19,20 @@ t.test('connections leave descriptors for files', async (t) => {
   for (const [descriptors, connections] of cases) {
     t.equal(connectionsFor(descriptors), connections, `of ${descriptors}`);
   }
+});
+
+t.test('strangers leave some, and do not keep out those who are to be served', async (t) => {
+  for (const descriptors of [160, 1024, 20_000]) {
+    const sockets = socketsFor(descriptors);
+    t.ok(connectionsFor(descriptors) < sockets && sockets < descriptors, `of ${descriptors}`);
+  }
+  t.equal(socketsFor(undefined), Number.POSITIVE_INFINITY);
+  t.strictSame([undefined, 1_048_576, 1024, 1].map(waitingFor), [
+    connectionsWaitingMax,
+    connectionsWaitingMax,
+    512,
+    1,
+  ]);
 });
 
 t.test('ten thousand that stand still leave room for those who work', async (t) => {

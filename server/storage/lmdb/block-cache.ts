@@ -6,7 +6,8 @@
 // A block that became empty is removed and its number is not used again.
 
 import { isBlockIntact } from './block-reader.js';
-import { BlockWriter, emptyBlock } from './block-writer.js';
+import { BlockRooms } from './block-rooms.js';
+import { BlockWriter } from './block-writer.js';
 import type { Counters } from './counters.js';
 import { damaged } from './lmdb-error.js';
 import type { Store } from './open-store.js';
@@ -14,6 +15,9 @@ import type { Store } from './open-store.js';
 /** Listed blocks looked at for one record before a new block is made. */
 const CANDIDATES_MAX = 4;
 const LISTED_SHARE = 1 / 4;
+
+/** A transaction runs to its end before another begins, so one for all files will do. */
+const rooms = new BlockRooms();
 
 interface OpenBlock {
   readonly writer: BlockWriter;
@@ -30,6 +34,9 @@ export class BlockCache {
   readonly #store: Store;
   readonly #counters: Counters;
   readonly #open = new Map<number, OpenBlock>();
+  #opened = 0;
+  /** False when `free` was found empty: before `putAll` nothing is added to it. */
+  #isAnyListed = true;
 
   constructor(store: Store, counters: Counters) {
     this.#store = store;
@@ -38,7 +45,7 @@ export class BlockCache {
 
   /** Bytes of blocks to be put so far. */
   get changedBytes(): number {
-    return this.#open.size * this.#store.layout.blockBytes;
+    return this.#opened * this.#store.layout.blockBytes;
   }
 
   /** The block to change or look at; undefined when there is none, ERR_DAMAGED when it is bad. */
@@ -82,6 +89,13 @@ export class BlockCache {
         if (block === this.#counters.currentBlock) this.#counters.currentBlock = 0;
       }
     }
+    this.#giveRooms();
+  }
+
+  /** What was put is LMDB's now. Nothing may be asked of this any more. */
+  #giveRooms(): void {
+    for (const { writer } of this.#open.values()) rooms.give(writer.bytes);
+    this.#open.clear();
   }
 
   #isRoomy(writer: BlockWriter): boolean {
@@ -100,8 +114,13 @@ export class BlockCache {
 
   /** Blocks with room, those behind the current one first. */
   *#roomy(currentBlock: number): Generator<number> {
-    yield* this.#listed(currentBlock + 1, undefined);
-    if (currentBlock !== 0) yield* this.#listed(undefined, currentBlock);
+    if (!this.#isAnyListed) return;
+    const behind = this.#listed(currentBlock + 1, undefined);
+    yield* behind;
+    const before = currentBlock === 0 ? [] : this.#listed(undefined, currentBlock);
+    yield* before;
+    const isCurrentListed = this.#open.get(currentBlock)?.writer.isListed === true;
+    this.#isAnyListed = isCurrentListed || behind.length + before.length > 0;
   }
 
   #listed(start: number | undefined, end: number | undefined): number[] {
@@ -128,10 +147,11 @@ export class BlockCache {
 
   #takeInNewBlock(length: number, large: boolean): TakenSlot {
     const block = this.#counters.nextBlock++;
-    const writer = new BlockWriter(emptyBlock(this.#store.layout.blockBytes));
+    const writer = new BlockWriter(rooms.takeEmpty(this.#store.layout.blockBytes));
     const slot = writer.takeSlot(length, large);
     if (slot === undefined) throw new TypeError(`a slot of ${length} bytes fits no block`);
     this.#open.set(block, { writer, isChanged: true });
+    this.#opened++;
     this.#makeCurrent(block);
     return { block, slot, writer };
   }
@@ -143,10 +163,12 @@ export class BlockCache {
     const shared = blocks.getBinaryFast(block);
     if (shared === undefined) return undefined;
     if (shared.length !== layout.blockBytes) throw damaged(layout, `block ${block} is unreadable`);
-    const bytes = Buffer.from(this.#store.environment.shared(shared, layout.blockBytes));
+    const bytes = rooms.take(layout.blockBytes);
+    bytes.set(this.#store.environment.shared(shared, layout.blockBytes));
     if (!isBlockIntact(bytes)) throw damaged(layout, `block ${block} has a bad checksum`);
     const open = { writer: new BlockWriter(bytes), isChanged: false };
     this.#open.set(block, open);
+    this.#opened++;
     return open;
   }
 }

@@ -22,9 +22,12 @@ import {
 const FREED_SLOTS_KEPT = 32;
 
 /** An empty block. */
-export function emptyBlock(bytes: number): Buffer {
-  const block = Buffer.alloc(bytes);
-  block.writeUInt16BE(bytes, AT_LOW);
+export const emptyBlock = (bytes: number): Buffer => makeEmpty(Buffer.allocUnsafe(bytes));
+
+/** Makes an empty block of what `block` was. */
+export function makeEmpty(block: Buffer): Buffer {
+  block.fill(0);
+  block.writeUInt16BE(block.length, AT_LOW);
   return block;
 }
 

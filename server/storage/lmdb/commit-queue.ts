@@ -1,13 +1,17 @@
-// Group commit: all writes asked for in one turn of the event loop run in one LMDB transaction, so
-// that they share one flush to the disk (which is what a write costs). A step is answered only when
-// that transaction is on the disk: in the log (log/commit-log.ts), or when it is too large for that, or
-// no step on records, in the LMDB file itself.
+// Group commit: all writes asked for in one turn of the event loop are one group, so that they share one
+// flush to the disk (which is what a write costs). A step is answered only when its group is on the
+// disk: in the log (log/commit-log.ts), or when it is too large for that, or no step on records, in the
+// LMDB file itself.
 //
-//   ask ─▶ waiting ─▶ (end of turn) transaction ─▶ steps one by one ─▶ log ─▶ commit ─▶ answers
+//   ask ─▶ waiting ─▶ (end of turn) group ─▶ steps one by one ─▶ log ─▶ commit ─▶ answers
 //                                      a step that fails by itself is left out, the others go on
 //
-// A transaction that fails fails all its steps. After it no write is taken until the file is opened
-// anew, because LMDB itself is not to be trusted any more.
+// A group in the log is answered before LMDB commits, and its transaction stays open for the groups that follow, as
+// long as nobody but this process has the file open and nobody looks (open-transaction.ts; limits.ts says how long).
+//
+// What fails a transaction fails the steps of the group that ran; groups before it in the same transaction are
+// answered and in the log, and are taken again from there. After it no write is taken until the file is
+// opened anew, because LMDB itself is not to be trusted any more.
 
 import { RsyndError } from '../../../shared/base/error.js';
 import {
@@ -17,6 +21,7 @@ import {
   writesWaitingMax,
 } from '../../../shared/base/limits.js';
 import { DiskSpace, type FreeBytes } from './disk-space.js';
+import { GroupTransaction } from './group-transaction.js';
 import {
   commitError,
   damaged,
@@ -28,7 +33,7 @@ import {
 } from './lmdb-error.js';
 import { CommitLog } from './log/commit-log.js';
 import type { Store } from './open-store.js';
-import { WriteTransaction } from './write-transaction.js';
+import type { WriteTransaction } from './write-transaction.js';
 
 interface WaitingStep {
   run(transaction: WriteTransaction): void;
@@ -36,9 +41,6 @@ interface WaitingStep {
   settle(): void;
   fail(error: unknown): void;
 }
-
-/** `not logged`: what makes it durable is a checkpoint after the commit. */
-type GroupOutcome = 'undo' | 'logged' | 'not logged';
 
 export class CommitQueue {
   readonly #space: DiskSpace;
@@ -52,10 +54,12 @@ export class CommitQueue {
   #faults = 0;
   /** So many steps get a transaction each. */
   #alone = 0;
+  #groups: GroupTransaction;
 
   constructor(store: Store, freeBytes: FreeBytes) {
     this.#store = store;
     this.#log = logOf(store);
+    this.#groups = this.#groupsOf(store);
     this.#space = new DiskSpace(store.layout.path, freeBytes);
   }
 
@@ -65,14 +69,15 @@ export class CommitQueue {
     return new Promise<T>((resolve, reject) => {
       const fail = (error: unknown): void => reject(readError(this.#store.layout, error));
       this.#waiting.push(waitingStep(step, resolve, fail));
-      if (this.#waiting.length >= writesWaitingMax) this.flush();
+      if (this.#waiting.length >= writesWaitingMax) this.#runAll();
       else this.#schedule();
     });
   }
 
   /** Commits all that waits, at once. */
   flush(): void {
-    while (this.#waiting.length > 0) this.#runTransaction();
+    this.#runAll();
+    this.#groups.commitAnswered();
   }
 
   /** Refuses all writes from now on, with this error; undefined takes them again. */
@@ -84,6 +89,7 @@ export class CommitQueue {
   replaceStore(store: Store): void {
     this.#store = store;
     this.#log = logOf(store);
+    this.#groups = this.#groupsOf(store);
   }
 
   /** Makes durable what is only in the log and removes that. Nothing may be waiting. ERR_IOFAIL. */
@@ -114,7 +120,6 @@ export class CommitQueue {
       });
       this.#log?.checkpoint();
     } catch (error) {
-      this.#log?.failed(true);
       throw this.#failed(error);
     }
   }
@@ -124,34 +129,66 @@ export class CommitQueue {
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      this.flush();
+      this.#runAll();
     });
   }
 
-  #runTransaction(): void {
+  #runAll(): void {
+    while (this.#waiting.length > 0) this.#runGroup();
+  }
+
+  #runGroup(): void {
     const group: WaitingStep[] = [];
     let isCommitted = false;
+    this.#groups.commitWhenDue();
     try {
       if (this.#refusal !== undefined) throw this.#refusal;
-      let outcome: GroupOutcome = 'undo';
-      this.#store.environment.transact(() => {
-        outcome = this.#runGroup(group);
-        return outcome === 'undo' ? 'undo' : undefined;
-      });
-      isCommitted = true;
-      this.#settleLog(outcome);
+      const transaction = this.#groups.beginGroup();
+      this.#takeSteps(transaction, group);
+      if (!transaction.isChanged) this.#groups.dropUnchanged();
+      else if (!this.#mayKeep() || !this.#groups.keep()) {
+        const isLogged = this.#groups.commit();
+        isCommitted = true;
+        if (!isLogged) this.#log?.checkpoint();
+      }
     } catch (error) {
-      const isToBeTriedAgain = !isCommitted && this.#tryAgain(error, group);
-      this.#log?.failed(!isToBeTriedAgain);
-      if (isToBeTriedAgain) return;
-      const failure = error === this.#refusal ? error : this.#failed(error);
-      const unasked = group.length === 0 ? this.#waiting.splice(0) : [];
-      for (const step of [...group, ...unasked]) step.fail(failure);
+      this.#failGroup(error, group, isCommitted);
       return;
     }
     this.#faults = 0;
     this.#alone = Math.max(0, this.#alone - 1);
     for (const step of group) step.settle();
+  }
+
+  /** Moves steps from the queue into `group` and runs them, as many as one transaction may hold. */
+  #takeSteps(transaction: WriteTransaction, group: WaitingStep[]): void {
+    const stepsMax = this.#alone > 0 ? 1 : writesWaitingMax;
+    while (group.length < stepsMax && !isFull(transaction)) {
+      const step = this.#waiting.shift();
+      if (step === undefined) break;
+      group.push(step);
+      step.run(transaction);
+    }
+    if (transaction.isChanged) {
+      this.#requireSpace(transaction.diskBytes + 3 * transaction.recordBytes);
+    }
+  }
+
+  /** What is committed later must not meet a full disk then. */
+  #mayKeep(): boolean {
+    return this.#alone === 0 && this.#space.isPlentiful;
+  }
+
+  #failGroup(error: unknown, group: WaitingStep[], isCommitted: boolean): void {
+    this.#groups.undo();
+    if (!isCommitted && this.#tryAgain(error, group)) return;
+    const failure = error === this.#refusal ? error : this.#failed(error);
+    const unasked = group.length === 0 ? this.#waiting.splice(0) : [];
+    for (const step of [...group, ...unasked]) step.fail(failure);
+  }
+
+  #groupsOf(store: Store): GroupTransaction {
+    return new GroupTransaction(store, this.#log, (error) => this.#failed(error));
   }
 
   /**
@@ -166,29 +203,6 @@ export class CommitQueue {
     this.#alone = group.length;
     this.#waiting.unshift(...group);
     return true;
-  }
-
-  #settleLog(outcome: GroupOutcome): void {
-    if (outcome === 'logged') this.#log?.committed();
-    if (outcome === 'not logged') this.#log?.checkpoint();
-  }
-
-  /** Moves steps from the queue into `group` and runs them, as many as one transaction may hold. */
-  #runGroup(group: WaitingStep[]): GroupOutcome {
-    const state = this.#store.environment.data.newest();
-    this.#log?.steps.clear();
-    const transaction = new WriteTransaction(this.#store, state.bytes, this.#log?.steps);
-    const stepsMax = this.#alone > 0 ? 1 : writesWaitingMax;
-    while (group.length < stepsMax && !isFull(transaction)) {
-      const step = this.#waiting.shift();
-      if (step === undefined) break;
-      group.push(step);
-      step.run(transaction);
-    }
-    if (!transaction.isChanged) return 'undo';
-    this.#requireSpace(transaction.diskBytes + 3 * transaction.recordBytes);
-    transaction.finish();
-    return this.#log?.log(state, transaction.diskBytes) === true ? 'logged' : 'not logged';
   }
 
   #requireSpace(bytes: number): void {

@@ -25,6 +25,11 @@ export class DiskSpace {
     this.#freeBytes = freeBytes;
   }
 
+  /** True when the figure that was looked at last says so. */
+  get isPlentiful(): boolean {
+    return this.#free >= diskPlentyBytes;
+  }
+
   /** Undefined when `bytes` can be written and the reserve is left; else the bytes that are free. */
   shortage(bytes: number): number | undefined {
     this.#free -= bytes;

@@ -29,8 +29,10 @@ import { type FreeBytes, freeBytesOnDisk } from './disk-space.js';
 import { syncDirectory } from './flush.js';
 import { chooseBlockBytes } from './layout.js';
 import { fileIdentity, LmdbFile } from './lmdb-file.js';
+import { catchUp } from './log/catch-up.js';
 import { beginRecovery } from './log/recover.js';
 import { countersKey, definitionKey, makeStore, openStore, type Store } from './open-store.js';
+import { settleAll } from './open-transaction.js';
 import { PageFile } from './page-file.js';
 import { removeCompanions, removeFile } from './paths.js';
 import type { TreeInspection } from './salvage-view.js';
@@ -91,7 +93,8 @@ class LmdbEngine implements StorageEngine {
     try {
       await makeEmpty(making, spec);
       place(making, path);
-      // Of the file that was there before.
+      // Of the file that was there before, which needs its log until it is gone. Should we die in between, the log is
+      // known not to be the new file's by its digest (log/proof.ts), and LMDB makes its table of readers anew.
       removeCompanions(path);
     } finally {
       removeFile(making);
@@ -121,11 +124,14 @@ class LmdbEngine implements StorageEngine {
     const inspection = this.#inspectionOf(path);
     const bootId = this.#bootId;
     if (bootId === undefined) return openStore(path, name, inspection);
+    // Who recovers the file may take long.
+    settleAll();
     const recovery = beginRecovery(path, name, bootId);
     let store: Store | undefined;
     try {
       store = openStore(path, name, inspection, bootId);
-      recovery?.replay(store);
+      if (recovery === undefined) catchUp(store, bootId);
+      else recovery.replay(store);
       return store;
     } catch (error) {
       recovery?.end();

@@ -29,6 +29,8 @@ import { Committed } from './mapped/committed.js';
 import { MemoryMap } from './mapped/memory-map.js';
 import { type NativeEnvironment, ReaderSlot } from './mapped/reader-slot.js';
 import { writeNumberKey } from './number-key.js';
+import { OpenTransaction, settleAll } from './open-transaction.js';
+import { Opener, slotsOf } from './openers.js';
 import { refuseLinkedLock } from './paths.js';
 import { placeKey } from './place-key.js';
 
@@ -79,6 +81,7 @@ interface RootTable extends Table<Uint8Array, Buffer> {
   resetReadTxn(): void;
   useReadTransaction(): ReadTransaction;
   readerCheck(): number;
+  readerList(): string;
   close(): Promise<void>;
   /** Inside a write transaction: its number. */
   getWriteTxnId(): number;
@@ -104,12 +107,17 @@ export class Environment {
   readonly #listed: ListedTables;
   readonly #slot: ReaderSlot;
   #committed: Committed | undefined;
+  readonly #open: OpenTransaction;
+  readonly #opener: Opener;
+  /** Snapshots in use. lmdb-js reads an open write transaction instead of them. */
+  #snapshots = 0;
   #view: Buffer = Buffer.alloc(0);
 
   /** ERR_SRVRLIMIT when the system lets us open no more files, ERR_PROTEC where its table of readers is a link. */
   constructor(path: string, { create, noSync = false }: EnvironmentOptions) {
     requireDescriptors(basename(path));
     refuseLinkedLock(path);
+    settleAll();
     this.#path = path;
     this.#create = create;
     this.#root = openLmdb({
@@ -124,9 +132,12 @@ export class Environment {
     }) as unknown as RootTable;
     this.#listed = new ListedTables(path);
     this.#listed.add(this.#root);
-    this.#slot = new ReaderSlot(this.#root.env);
     this.data = new DataFile(path);
     this.#root.readerCheck();
+    this.#open = new OpenTransaction(this.#root, { path, data: this.data });
+    const slotsBefore = slotsOf(this.#root);
+    this.#slot = new ReaderSlot(this.#root.env);
+    this.#opener = new Opener(path, this.#root, slotsBefore);
     // Opening it may have set LMDB back (head.ts): readers would go on without what was committed last.
     this.transact(() => 'undo');
   }
@@ -176,6 +187,7 @@ export class Environment {
     this.#committed = new Committed(map, this.#slot, {
       number: () => env.info().lastTxnId,
       putRight: () => this.transact(() => 'undo'),
+      settle: () => this.#open.settle(),
     });
     return this.#committed;
   }
@@ -185,6 +197,7 @@ export class Environment {
    * read, because its read transaction then fails all others.
    */
   renew(): void {
+    this.#open.settle();
     this.#releaseSlot();
     this.#root.resetReadTxn();
   }
@@ -195,9 +208,16 @@ export class Environment {
     return new Snapshot(this);
   }
 
-  /** For Snapshot only. */
+  /** For Snapshot only, which calls `done` with it. */
   useReadTransaction(): ReadTransaction {
+    this.#snapshots++;
     return this.#root.useReadTransaction();
+  }
+
+  /** For Snapshot only. */
+  done(transaction: ReadTransaction): void {
+    this.#snapshots--;
+    transaction.done();
   }
 
   /**
@@ -218,12 +238,49 @@ export class Environment {
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: most steps have nothing to say.
   transact(step: () => 'undo' | void): void {
+    this.#open.settle();
     try {
       const seen = { path: this.#path, data: this.data };
       transactOnNewest(this.#root, seen, () => (step() === 'undo' ? ABORT : undefined));
     } finally {
       this.#releaseSlot();
     }
+  }
+
+  /**
+   * Begins a write transaction that stays open, over turns too, until `commit` or `undo`. Whatever looks at the file
+   * meanwhile, but for what is read to write it, calls `settle` first, which must end it.
+   */
+  begin(settle: () => void): void {
+    this.#open.begin(settle);
+  }
+
+  /** Throws when LMDB fails it, and then it is undone. */
+  commit(): void {
+    try {
+      this.#open.commit();
+    } finally {
+      this.#releaseSlot();
+    }
+  }
+
+  undo(): void {
+    this.#open.undo();
+  }
+
+  /** What is open is committed when this returns. */
+  settle(): void {
+    this.#open.settle();
+  }
+
+  /** All that reads or writes the file from now on throws this. */
+  lose(loss: Error): void {
+    this.#open.lose(loss);
+  }
+
+  /** True when nobody but this process, and no snapshot of it, sees the file. For inside a write transaction. */
+  isUnseen(): boolean {
+    return this.#snapshots === 0 && this.#opener.isAlone();
   }
 
   /** A real view of the first `length` bytes of what getBinaryFast gave; good until the next read. */
@@ -243,6 +300,8 @@ export class Environment {
   }
 
   close(): Promise<void> {
+    if (this.#open.isOpen) this.undo();
+    this.#opener.leave();
     this.#listed.forget();
     if (this.#committed === undefined) this.#slot.close();
     else this.#committed.close();
@@ -288,7 +347,7 @@ export class Snapshot {
   }
 
   done(): void {
-    this.#options.transaction.done();
+    this.#environment.done(this.#options.transaction);
   }
 
   #renew(): void {

@@ -16,14 +16,14 @@ const HEAD_OFFSET = 8;
 const tables = new Map<string, number>();
 
 /** What is needed of an LMDB environment. */
-interface Transacting {
+export interface Transacting {
   transactionSync<T>(step: () => T): T;
   /** Inside a write transaction: its number. */
   getWriteTxnId(): number;
 }
 
 /** An LMDB file: where it is, and how it is seen past LMDB. */
-interface Seen {
+export interface Seen {
   readonly path: string;
   readonly data: DataFile;
 }

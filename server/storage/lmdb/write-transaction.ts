@@ -1,5 +1,5 @@
 // The steps of one write transaction: insert, update, remove, each over the record and all its
-// indexes. Made by the commit queue inside an LMDB transaction, dropped with it.
+// indexes. Made by the commit queue inside an LMDB transaction, dropped with it; steps come in groups.
 //
 // Each step checks everything first and only then changes anything; while it changes, `isChanging`
 // is set. So an error with `isChanging` unset concerns that step alone and leaves no trace, and one
@@ -27,6 +27,7 @@ import { insertionNumber, isLarge, slotCount, slotStart, storedCrc } from './blo
 import type { BlockWriter } from './block-writer.js';
 import { type Counters, encodeCounters } from './counters.js';
 import { CRC_BYTES, STORED_INSERTION_BYTES } from './format.js';
+import { IndexWriter } from './index-writer.js';
 import { damaged } from './lmdb-error.js';
 import type { StepWriter } from './log/step-codec.js';
 import { countersKey, type Store } from './open-store.js';
@@ -36,6 +37,13 @@ interface SlotContent {
   readonly crc: number;
   /** In the order of the keys with dups. */
   readonly insertions: readonly number[];
+  readonly record: Uint8Array;
+}
+
+/** A new record as it was stored. */
+interface AppendedRecord {
+  readonly address: number;
+  readonly crc: number;
   readonly record: Uint8Array;
 }
 
@@ -51,8 +59,10 @@ export class WriteTransaction {
   readonly #store: Store;
   readonly #fileBytes: number;
   readonly #counters: Counters;
-  readonly #blocks: BlockCache;
+  #blocks: BlockCache;
   readonly #steps: StepWriter | undefined;
+  /** By key number, as far as they were needed. */
+  readonly #indexes: IndexWriter[] = [];
   #largeBytes = 0;
   #isChanged = false;
   isChanging = false;
@@ -79,9 +89,19 @@ export class WriteTransaction {
     this.#blocks = new BlockCache(store, counters);
   }
 
-  /** False when nothing is to be committed. */
+  /** Forgets whether anything was changed: another group of steps begins. */
+  beginGroup(): void {
+    this.#isChanged = false;
+  }
+
+  /** False when the group has nothing to be committed. */
   get isChanged(): boolean {
     return this.#isChanged;
+  }
+
+  /** Bytes of blocks that were read or made, and of large records: held in memory until the end. */
+  get heldBytes(): number {
+    return this.#blocks.changedBytes + this.#largeBytes;
   }
 
   /** Bytes the commit may need on the disk: blocks, large records, and a page per index level. */
@@ -96,29 +116,26 @@ export class WriteTransaction {
   }
 
   /** As `insert`, for callers who do not look at what was stored. */
-  append(draft: RecordDraft): SlotContent & { readonly address: number } {
+  append(draft: RecordDraft): AppendedRecord {
     const { numbers, sequences } = this.#takeNumbers(draft);
     const { record, keys } = draft.finish(numbers);
     checkRecord(this.#store.spec, record, keys);
     this.#checkRoom();
-    keys.forEach((key, number) => {
-      this.#checkUnique(number, key);
-    });
+    for (let number = 0; number < keys.length; number++) this.#checkUnique(number, keys[number]);
 
     this.isChanging = true;
-    for (const [name, next] of sequences) this.#counters.sequences.set(name, next);
+    this.#keepSequences(sequences);
     const insertion = this.#counters.insertion++;
     const crc = recordCrc(record);
-    const content = { crc, insertions: this.#sameForAll(insertion), record };
-    const address = this.#placeRecord(content);
-    keys.forEach((key, number) => {
-      this.#putEntry(number, key, insertion, address);
-    });
+    const address = this.#placeRecord({ crc, insertions: this.#sameForAll(insertion), record });
+    for (let number = 0; number < keys.length; number++) {
+      this.#putEntry(number, keys[number], insertion, address);
+    }
     this.#counters.records++;
     this.#steps?.insert(address, { sequences, record, keys });
     this.#isChanged = true;
     this.isChanging = false;
-    return { ...content, address };
+    return { crc, record, address };
   }
 
   update(change: RecordChange): ChangeOutcome {
@@ -136,7 +153,7 @@ export class WriteTransaction {
     });
 
     this.isChanging = true;
-    for (const [name, next] of sequences) this.#counters.sequences.set(name, next);
+    this.#keepSequences(sequences);
     const before = this.#insertionsOf(writer, address);
     const next = moved.includes(true) ? this.#counters.insertion++ : 0;
     const after = before.slice();
@@ -182,8 +199,10 @@ export class WriteTransaction {
     this.#store.large.clearSync();
     this.#store.free.clearSync();
     for (const { number } of this.#store.layout.indexes) this.#store.index(number).clearSync();
+    this.#indexes.length = 0;
     this.#counters.records = 0;
     this.#counters.currentBlock = 0;
+    this.#blocks = new BlockCache(this.#store, this.#counters);
     this.#steps?.giveUp();
     this.#isChanged = true;
     this.isChanging = false;
@@ -201,6 +220,11 @@ export class WriteTransaction {
     return takeNumbers(draft.sequences, this.#counters.sequences);
   }
 
+  #keepSequences(sequences: ReadonlyMap<string, bigint>): void {
+    if (sequences.size === 0) return;
+    for (const [name, next] of sequences) this.#counters.sequences.set(name, next);
+  }
+
   #checkRoom(): void {
     const { recordLimit, sizeLimit } = this.#store.spec.attributes;
     const { path } = this.#store.layout;
@@ -215,7 +239,7 @@ export class WriteTransaction {
 
   #checkUnique(key: number, value: Uint8Array | undefined): void {
     if (value === undefined || this.#store.indexLayout(key).dups !== 'none') return;
-    if (this.#store.index(key).get(value) === undefined) return;
+    if (!this.#index(key).has(value)) return;
     throw duplicateKey(this.#store.layout.path, this.#store.spec, key);
   }
 
@@ -229,7 +253,9 @@ export class WriteTransaction {
   }
 
   #sameForAll(insertion: number): number[] {
-    return new Array<number>(this.#store.layout.insertions).fill(insertion);
+    const all = new Array<number>(this.#store.layout.insertions);
+    for (let at = 0; at < all.length; at++) all[at] = insertion;
+    return all;
   }
 
   #insertionsOf(writer: BlockWriter, address: number): number[] {
@@ -239,10 +265,16 @@ export class WriteTransaction {
 
   #putEntry(key: number, value: Uint8Array | undefined, insertion: number, address: number): void {
     if (value === undefined) return;
-    const { dups } = this.#store.indexLayout(key);
-    const place = dups === 'none' ? value : makePlace(dups, value, insertion);
-    this.#store.index(key).put(place, address);
+    this.#index(key).put(value, insertion, address);
     this.entries++;
+  }
+
+  #index(key: number): IndexWriter {
+    const known = this.#indexes[key];
+    if (known !== undefined) return known;
+    const made = new IndexWriter(this.#store.index(key), this.#store.indexLayout(key).dups);
+    this.#indexes[key] = made;
+    return made;
   }
 
   /** Leaves an entry alone that leads elsewhere: in a damaged index it is another record's. */

@@ -1,5 +1,5 @@
-// rsynd opened over a TLS session of before. The SDK makes a full handshake each time, so this speaks the
-// protocol itself: what resumption would save, whoever used it.
+// rsynd opened over a TLS session of before, each time over the same one as the other peers do. The SDK resumes each
+// session once, as the RFC asks, so two of three; this speaks the protocol itself: what resumption saves by itself.
 
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';

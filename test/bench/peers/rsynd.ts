@@ -83,7 +83,7 @@ class RsyndPeer implements Peer {
 
   async open({ handshake }: OpenTask): Promise<void> {
     if (handshake === 'resumed') return this.#openResumed();
-    await using connection = await dial(this.#options, this.#isEncrypted);
+    await using connection = await dial(this.#options, this.#isEncrypted, { resume: false });
     await using channel = await connection.open('bench');
     present(await channel.get(keyOf(0)), 0);
   }
@@ -124,9 +124,13 @@ class RsyndSession implements Session {
   }
 }
 
-const dial = ({ port, ca }: ClientOptions, isEncrypted: boolean): Promise<Connection> =>
+const dial = (
+  { port, ca }: ClientOptions,
+  isEncrypted: boolean,
+  tls: { resume?: boolean } = {},
+): Promise<Connection> =>
   isEncrypted
-    ? connect(`rsynds://localhost:${port}`, { tls: { ca }, timeoutMs: 60 * SECOND })
+    ? connect(`rsynds://localhost:${port}`, { tls: { ca, ...tls }, timeoutMs: 60 * SECOND })
     : connect(`localhost:${port}`, { encrypt: false, timeoutMs: 60 * SECOND });
 
 type Scannable = AsyncIterable<unknown> & { batches(): AsyncIterable<readonly unknown[]> };

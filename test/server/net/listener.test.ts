@@ -320,6 +320,35 @@ t.test('4,000 unfinished handshakes go at the deadline, good clients are served'
   t.ok(refusals.every(({ code }) => code === 'HANDSHAKE_TIMEOUT'));
 });
 
+// Descriptors are what a flood takes: without them no file could be opened, not even that of the users.
+t.test('strangers have no more sockets than are left of those there may be', async (t) => {
+  const limits = { socketsMax: 12, connectionsMax: 8 };
+  const { listener, plain, secure, refusals, until } = await start(t, 3, limits);
+  for (let index = 0; index < 40; index++) plain(index % 2 ? helloOf13 : undefined);
+  await until(() => refusals.length === 28);
+  t.equal(listener.counts.pending, 12);
+  t.ok(refusals.every(({ code }) => code === 'PENDING_LIMIT'));
+  for (let count = 1; count <= 8; count++) {
+    t.equal(await echo(secure(), 'hello'), 'hello');
+    t.strictSame([listener.counts.served, listener.counts.pending], [count, 12 - count]);
+  }
+});
+
+t.test('nor have those who are refused: the oldest is not waited for any longer', async (t) => {
+  const limits = { socketsMax: 3, connectionsMax: 2, lingerMs: 60_000 };
+  const { listener, port, secure, refusals, until } = await start(t, 3, limits);
+  for (let count = 0; count < 2; count++) await echo(secure(), 'hello');
+  for (let count = 1; count <= 5; count++) {
+    // Never closes its end, so that it is waited for.
+    const client = connectPlain({ port, host: '127.0.0.1', allowHalfOpen: true });
+    t.teardown(() => client.destroy());
+    client.on('error', () => undefined).write('not TLS');
+    await until(() => refusals.length === count);
+    t.strictSame(listener.counts, { served: 2, pending: 0, lingering: 1 });
+  }
+  t.ok(refusals.every(({ code }) => code === 'PLAIN_ON_ENCRYPTED'));
+});
+
 t.test('past the caps the oldest handshake goes, and a good client gets in', async (t) => {
   const limits = { pendingMax: 30, pendingPerAddressMax: 20 };
   const { listener, plain, secure, refusals, until } = await start(t, 3, limits);

@@ -170,7 +170,8 @@ t.test(
     const note = (reason: unknown): number => unhandled.push(reason);
     process.on('unhandledRejection', note);
     const store = openStore(path, 'rows.ism', 'opening');
-    store.environment.transact = () => {
+    store.environment.commit = () => {
+      store.environment.undo();
       const commitError = Promise.reject(new Error('second promise'));
       throw Object.assign(new Error('No space left on device'), { code: 28, commitError });
     };
@@ -194,10 +195,11 @@ t.test(
 t.test('steps that the free list of LMDB failed are run again, so often and no more', async (t) => {
   const path = await fileOf(t, 2);
   const store = openStore(path, 'rows.ism', 'opening');
-  const transact = store.environment.transact.bind(store.environment);
+  const commit = store.environment.commit.bind(store.environment);
   let faults = freeListFaultsMax;
-  store.environment.transact = (step) => {
-    if (faults-- <= 0) return transact(step);
+  store.environment.commit = () => {
+    if (faults-- <= 0) return commit();
+    store.environment.undo();
     throw Object.assign(new Error('Unsupported size of key'), { code: -30781 });
   };
   const queue = new CommitQueue(store, () => Number.POSITIVE_INFINITY);

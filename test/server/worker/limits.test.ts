@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { type Connection, connect } from '../../../client/index.js';
+import { type Connection, type ConnectOptions, connect } from '../../../client/index.js';
 import { NO_CLIENT_CERTIFICATES } from '../../../server/certificate/trust/trust-settings.js';
 import type { DaemonOptions } from '../../../server/config/daemon-options.js';
 import type { ListenerLimits } from '../../../server/net/listener.js';
@@ -16,8 +16,9 @@ import { RefusalFile } from '../../../server/observe/refusal-file.js';
 import { readTlsUsage } from '../../../server/observe/tls-usage.js';
 import { StateDirectory } from '../../../server/state/state-directory.js';
 import { Supervisor } from '../../../server/worker/supervisor.js';
-import { connectionsHandedMax } from '../../../shared/base/limits.js';
+import { connectionsHandedMax, workerRoundMs } from '../../../shared/base/limits.js';
 import { writeCertificate } from '../../fixture/certificate.js';
+import { makeStaffFiles } from '../../fixture/staff.js';
 import { temporaryDirectory } from '../../fixture/temporary-directory.js';
 
 const WORKERS = 3;
@@ -27,6 +28,7 @@ async function startSupervisor(
   t: Test,
   limits: Partial<ListenerLimits> = {},
   change: Partial<DaemonOptions> = {},
+  roundMs: number = workerRoundMs,
 ) {
   const data = change.data ?? temporaryDirectory(t);
   const logFile = join(data, 'rsynd.log');
@@ -44,6 +46,7 @@ async function startSupervisor(
     typed: {},
     onFailed: (error: Error) => void t.fail(error.message),
     limits,
+    roundMs,
   };
   const supervisor = await Supervisor.start(options, parts);
   t.teardown(() => supervisor.stop());
@@ -106,6 +109,30 @@ t.test('a worker that stands still holds up only the few it was given', async (t
   const came = await Promise.all(coming);
   t.equal(came.length, all, 'and these when it goes on');
   await Promise.all(came.map((connection) => connection.close()));
+});
+
+// It used to keep its clients, and what they had locked, for as long as it stood.
+t.test('a worker that was stopped for good is replaced, and its locks are free', async (t) => {
+  const data = temporaryDirectory(t);
+  await makeStaffFiles(data);
+  const { supervisor, server, log } = await startSupervisor(t, {}, { data }, 250);
+  const before = supervisor.pids;
+  const plain: ConnectOptions = { encrypt: false, timeoutMs: 60_000 };
+  const holder = await connect(server, plain);
+  const locking = await holder.open('department', { mode: 'update' });
+  await locking.read({ first: true });
+  const started = log().map((line) => JSON.parse(line) as Record<string, unknown>);
+  const pid = Number(started.find(({ msg }) => msg === 'session started')?.pid);
+  t.ok(before.includes(pid));
+  process.kill(pid, 'SIGSTOP');
+  const other = await connect(server, plain);
+  const waiting = await other.open('department', { mode: 'update' });
+  t.ok(await waiting.read({ first: true }, { waitMs: 60_000 }), 'who waits gets the lock');
+  await t.rejects(locking.reads(), { code: 'ERR_NETPROB' });
+  while (supervisor.pids.includes(pid)) await new Promise((resolve) => setTimeout(resolve, 10));
+  t.equal(supervisor.pids.filter((each) => before.includes(each)).length, WORKERS - 1);
+  t.ok(log().some((line) => /"state":"stopped".*does not answer any more/.test(line)));
+  await other.close();
 });
 
 t.test('journals and log of all workers are whole', async (t) => {

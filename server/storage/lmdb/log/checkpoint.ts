@@ -25,7 +25,8 @@ export function pinState(
   const meta = environment.data.metaOf(state);
   const digest = digestOfState(environment.data, meta);
   if (digest === undefined) throw damaged(layout, 'its header cannot be read');
-  const slot = { ...place, first: state.transaction + 1, isRetired: false, meta, digest };
+  const first = state.transaction + 1;
+  const slot = { ...place, offset: 0, first, isRetired: false, meta, digest };
   return { slot, pin: environment.pin(), isFlushed: false };
 }
 

@@ -8,7 +8,10 @@
 //
 //   log ─▶ entry at the end of the area, flushed ─▶ (LMDB commits, unflushed) ─▶ committed
 //
-// Now and then `log` begins a checkpoint of the state before its transaction: its own entry is the first
+// An entry is deferred when its group is answered before LMDB commits. Then its transaction may take more groups,
+// each with an entry of its own; `pending` are those of a transaction that is not committed yet.
+//
+// Now and then `log` begins a checkpoint of the state before its transaction: the first entry of that is the first
 // of the other area, LMDB's pages are flushed beside the work, and the entry written after that takes
 // the slot to the disk with it. Where that cannot be, all is done at once under LMDB's write lock.
 
@@ -17,7 +20,15 @@ import { logAreaBytes, logIdleMs } from '../../../../shared/base/limits.js';
 import type { FileState } from '../data-file.js';
 import type { Store } from '../open-store.js';
 import { type Checkpoint, dueBytes, pinState } from './checkpoint.js';
-import { type Area, EPOCH_BYTES, otherArea, type Slot, sealEntry } from './format.js';
+import {
+  type Area,
+  decodeEntry,
+  ENTRY_HEAD_BYTES,
+  EPOCH_BYTES,
+  otherArea,
+  type Slot,
+  sealEntry,
+} from './format.js';
 import { LogFile } from './log-file.js';
 import { StepWriter } from './step-codec.js';
 
@@ -30,8 +41,11 @@ interface Hold {
   /** Where the next entry goes. */
   area: Area;
   offset: number;
-  /** The state our last transaction left. */
+  /** The state our last committed transaction left. */
   transaction: number;
+  /** Entries of the transaction after it, and where the first of them is. */
+  entries: number;
+  start: number;
   /** Bytes written to LMDB's pages since the last checkpoint began. */
   bytes: number;
   isIdle: boolean;
@@ -47,8 +61,8 @@ export class CommitLog {
   #slot: Slot | undefined;
   #hold: Hold | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
-  /** An entry was written whose transaction is not committed yet. */
-  #isPending = false;
+  /** Where the entry is whose group is not answered yet. */
+  #unanswered: number | undefined;
   /** Of a flush: then nobody knows what is on the disk. */
   #failure: unknown;
 
@@ -63,19 +77,23 @@ export class CommitLog {
   }
 
   /**
-   * Makes the steps taken down durable: the last thing in the transaction that makes them out of
-   * `state`, writing about `bytes` to LMDB's pages. False when the log cannot hold them: then a
+   * Makes the steps taken down durable, in the transaction that makes them out of `state`: at its end, or when it
+   * `isDeferred`, which is as if the transaction was committed. False when the log cannot hold them: then a
    * `checkpoint` must follow the commit. Throws when the disk fails: then there must be no commit.
    */
-  log(state: FileState, bytes: number): boolean {
+  log(state: FileState, isDeferred = false): boolean {
     const { entry } = this.steps;
     const hold = this.#heldFor(state, entry?.length ?? 0);
-    if (entry === undefined) return false;
+    if (entry === undefined || hold === undefined) return false;
     const arriving = hold.next?.isFlushed === true ? hold.next : undefined;
     if (arriving !== undefined) this.#writeSlot(hold.file, arriving.slot);
-    if (hold.next === undefined && isDue(hold, state, entry.length)) this.#begin(hold, state);
-    sealEntry(entry, state.transaction + 1, hold.durable.slot.epoch);
-    this.#isPending = true;
+    if (hold.entries === 0) {
+      if (hold.next === undefined && isDue(hold, state, entry.length)) this.#begin(hold, state);
+      hold.start = hold.offset;
+    }
+    const place = { transaction: state.transaction + 1, place: hold.entries, isDeferred };
+    sealEntry(entry, place, hold.durable.slot.epoch);
+    this.#unanswered = hold.offset;
     this.#attempt(() => {
       hold.file.writeEntry(hold.area, hold.offset, entry);
       hold.file.sync();
@@ -85,36 +103,69 @@ export class CommitLog {
       hold.durable = arriving;
       hold.next = undefined;
     }
-    hold.bytes += bytes;
+    hold.offset += entry.length;
+    hold.entries++;
+    hold.isIdle = false;
+    if (isDeferred) this.#unanswered = undefined;
     return true;
   }
 
-  /** The transaction that `log` was called in is committed. */
-  committed(): void {
-    this.#isPending = false;
+  /** True when the transaction that is open can take another entry, for all that can be known. */
+  get hasRoom(): boolean {
     const hold = this.#hold;
     const { entry } = this.steps;
-    if (hold === undefined || entry === undefined) return;
-    hold.offset += entry.length;
+    return hold !== undefined && hold.offset + 2 * (entry?.length ?? 0) <= logAreaBytes;
+  }
+
+  /** The transaction that `log` was called in is committed; it wrote about `bytes` to LMDB's pages. */
+  committed(bytes: number): void {
+    this.#unanswered = undefined;
+    const hold = this.#hold;
+    if (hold === undefined || hold.entries === 0) return;
     hold.transaction++;
-    hold.isIdle = false;
+    hold.entries = 0;
+    hold.bytes += bytes;
   }
 
   /**
-   * The transaction failed, perhaps after `log`. What that left is never taken for a later one: the
-   * next transaction begins another epoch. `isFinal`: the steps are refused, so it is erased at once.
+   * The group that ran last failed, perhaps after `log`: its entry is erased, and unless others are pending the next
+   * transaction begins another epoch.
    */
-  failed(isFinal: boolean): void {
-    if (!this.#isPending) return;
-    this.#isPending = false;
+  failed(): void {
+    const at = this.#unanswered;
     const hold = this.#hold;
-    this.#letGo();
-    if (!isFinal || hold === undefined || this.#failure !== undefined) return;
-    try {
-      hold.file.eraseEntry(hold.area, hold.offset);
-    } catch (error) {
-      this.#failure = error;
+    this.#unanswered = undefined;
+    if (at === undefined || hold === undefined) return;
+    if (hold.offset > at) {
+      hold.offset = at;
+      hold.entries--;
     }
+    try {
+      hold.file.eraseEntry(hold.area, at);
+    } catch (error) {
+      this.#failure ??= error;
+    }
+    if (hold.entries === 0) this.#letGo();
+  }
+
+  /** The bodies of the entries that were answered in a transaction that was not committed. */
+  pending(): Buffer[] {
+    const hold = this.#hold;
+    const bodies: Buffer[] = [];
+    if (hold === undefined || hold.entries === 0) return bodies;
+    const bytes = hold.file.area(hold.area);
+    for (let at = hold.start; bodies.length < hold.entries; ) {
+      const entry = decodeEntry(bytes, at, hold.durable.slot.epoch);
+      if (entry === undefined) throw new Error('an entry of the log is gone');
+      bodies.push(entry.body);
+      at += ENTRY_HEAD_BYTES + entry.body.length;
+    }
+    return bodies;
+  }
+
+  /** What is pending is in the log only, and stays there for who opens the file anew. */
+  lose(loss: unknown): void {
+    this.#failure ??= loss;
   }
 
   /** Makes the newest state durable, in a transaction of its own. */
@@ -157,8 +208,16 @@ export class CommitLog {
     return isOurs && hold !== undefined ? hold : this.#checkpoint(state);
   }
 
-  /** The same with room for an entry; waits for the checkpoint that has begun when it comes too late. */
-  #heldFor(state: FileState, entryBytes: number): Hold {
+  /**
+   * The same with room for an entry; waits for the checkpoint that has begun when it comes too late. Undefined when
+   * there is no room and the transaction has entries already: they must stay in one area.
+   */
+  #heldFor(state: FileState, entryBytes: number): Hold | undefined {
+    const open = this.#hold;
+    if (open !== undefined && open.entries > 0) {
+      if (this.#failure !== undefined) throw this.#failure;
+      return open.offset + entryBytes > logAreaBytes ? undefined : open;
+    }
     const hold = this.#held(state);
     if (hold.next === undefined) return hold;
     const isFull = hold.offset + entryBytes > logAreaBytes;
@@ -256,7 +315,7 @@ export class CommitLog {
     clearTimeout(this.#idleTimer);
     this.#idleTimer = setTimeout(() => {
       if (this.#hold === undefined) return;
-      if (this.#hold.isIdle) this.#letGo();
+      if (this.#hold.isIdle && this.#hold.entries === 0) this.#letGo();
       else {
         this.#hold.isIdle = true;
         this.#watch();
@@ -273,6 +332,8 @@ const holdOf = (file: LogFile, durable: Checkpoint, { transaction }: FileState):
   area: durable.slot.area,
   offset: 0,
   transaction,
+  entries: 0,
+  start: 0,
   bytes: 0,
   isIdle: false,
 });

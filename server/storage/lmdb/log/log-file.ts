@@ -21,7 +21,7 @@ import { basename } from 'node:path';
 import { RsyndError } from '../../../../shared/base/error.js';
 import { logAreaBytes, logChunkBytes } from '../../../../shared/base/limits.js';
 import { syncDirectory } from '../flush.js';
-import { isLink, logPath } from '../paths.js';
+import { isLink, logPath, strangeLog } from '../paths.js';
 import {
   type Area,
   areaStart,
@@ -56,10 +56,10 @@ export class LogFile {
     try {
       // Whoever may write to the directory could put a link there, and have us write elsewhere.
       const fd = openSync(logPath(path), constants.O_RDWR | constants.O_NOFOLLOW);
-      const { nlink } = fstatSync(fd);
-      if (nlink <= 1) return new LogFile(fd);
+      const strange = strangeLog(path, fstatSync(fd));
+      if (strange === undefined) return new LogFile(fd);
       closeSync(fd);
-      throw isLink(basename(logPath(path)));
+      throw strange;
     } catch (error) {
       if (codeOf(error) === 'ELOOP') throw isLink(basename(logPath(path)));
       if (codeOf(error) === 'ENOENT') return undefined;

@@ -6,6 +6,11 @@ import type { DataFile } from '../data-file.js';
 import { TABLE_HEADER } from '../format.js';
 import { metaRoot, metaTransaction, treeRoot } from '../page-file.js';
 import { walkTree } from '../tree-walk.js';
+import type { Slot } from './format.js';
+
+/** True when the file has the state of the slot, however many came after it. */
+export const isStateOf = (data: DataFile, { meta, digest }: Slot): boolean =>
+  digestOfState(data, meta)?.equals(digest) === true;
 
 /** Digest of the state of a meta page as it is in the file; undefined when that has not this state. */
 export function digestOfState(data: DataFile, meta: Buffer): Buffer | undefined {

@@ -3,7 +3,7 @@
 // may be torn. ../README.md has the rules.
 //
 //   nothing to do    no log; or it was written in this run of the machine: a process may have died, but
-//                    the system has all it wrote
+//                    the system has all it wrote, and catch-up.ts sees to what it had not written yet
 //   beginRecovery    one process at a time; the meta page of the checkpoint is written back
 //   replay           LMDB has the file open; steps again, each with the outcome it had; the log is removed
 
@@ -17,20 +17,17 @@ import {
   writeSync,
 } from 'node:fs';
 import { RsyndError } from '../../../../shared/base/error.js';
-import { freeListFaultsMax } from '../../../../shared/base/limits.js';
-import { rfaToAddress } from '../address.js';
 import { DataFile } from '../data-file.js';
 import { syncDirectory } from '../flush.js';
-import { commitError, isFreeListFault, readError, swallowCommitError } from '../lmdb-error.js';
+import { commitError, readError } from '../lmdb-error.js';
 import type { Store } from '../open-store.js';
 import { metaPageBytes, twinOf } from '../page-file.js';
 import { lockPath, logPath, unusedLogPath } from '../paths.js';
-import { WriteTransaction } from '../write-transaction.js';
-import { ENTRY_HEAD_BYTES, entryBody, otherArea, type Slot } from './format.js';
+import type { Slot } from './format.js';
 import { LogFile } from './log-file.js';
-import { digestOfState } from './proof.js';
+import { isStateOf } from './proof.js';
 import { RecoveryClaim } from './recovery-claim.js';
-import { decodeSteps, type LoggedStep } from './step-codec.js';
+import { bodiesOf, loggedTransactions, replayTransaction } from './replay.js';
 
 /** A recovery under way: the file is at its checkpoint. */
 export class Recovery {
@@ -53,7 +50,9 @@ export class Recovery {
     // A power failure now must find the checkpoint as it is.
     const pin = environment.pin();
     try {
-      for (const body of loggedBodies(this.#file, this.#slot)) replayTransaction(store, body);
+      for (const { entries } of loggedTransactions(this.#file, this.#slot)) {
+        replayTransaction(store, () => bodiesOf(entries));
+      }
       environment.data.sync();
       this.#file.retire(this.#path, this.#slot);
       syncDirectory(this.#path);
@@ -121,11 +120,10 @@ function isFromEarlierRun(path: string, name: string, bootId: string): boolean {
 const isToBeRecovered = (slot: Slot, bootId: string): boolean =>
   slot.bootId !== bootId && !slot.isRetired;
 
-/** True when the file has the state of the slot, however many came after it. */
-function isLogOf(path: string, { meta, digest }: Slot): boolean {
+function isLogOf(path: string, slot: Slot): boolean {
   const data = new DataFile(path);
   try {
-    return digestOfState(data, meta)?.equals(digest) === true;
+    return isStateOf(data, slot);
   } finally {
     data.close();
   }
@@ -153,54 +151,4 @@ function putAside(path: string, name: string): void {
     `${name}-log is not the log of this ${name}, which was perhaps put back from a copy; ` +
       `it is now ${name}-log.unused`,
   );
-}
-
-/** The bodies of all entries behind a checkpoint, in order. */
-function* loggedBodies(file: LogFile, { area, first, epoch }: Slot): Generator<Buffer> {
-  let transaction = first;
-  for (const each of [area, otherArea(area)]) {
-    const bytes = file.area(each);
-    let at = 0;
-    for (;;) {
-      const body = entryBody(bytes, at, transaction, epoch);
-      if (body === undefined) break;
-      yield body;
-      at += ENTRY_HEAD_BYTES + body.length;
-      transaction++;
-    }
-  }
-}
-
-/** Once more when LMDB's free list fails it, as commit-queue.ts says. */
-function replayTransaction(store: Store, body: Buffer): void {
-  for (let faults = 0; ; faults++) {
-    try {
-      return store.environment.transact(() => replaySteps(store, body));
-    } catch (error) {
-      if (!isFreeListFault(error) || faults >= freeListFaultsMax) throw error;
-      swallowCommitError(error);
-    }
-  }
-}
-
-function replaySteps(store: Store, body: Buffer): void {
-  // Limits were kept when the steps were taken; the size of the file is another now.
-  const transaction = new WriteTransaction(store, 0);
-  for (const step of decodeSteps(body, store.layout.indexes.length)) {
-    if (isTakenAgain(transaction, step)) continue;
-    const { name } = store.layout;
-    const why =
-      `${name}-log does not agree with ${name}; moved away, ${name} opens without the ` +
-      'writes that are only there';
-    throw new RsyndError('ERR_DAMAGED', why, { file: name });
-  }
-  transaction.finish();
-}
-
-function isTakenAgain(transaction: WriteTransaction, step: LoggedStep): boolean {
-  if (step.kind === 'insert') {
-    return rfaToAddress(transaction.insert(step.draft).rfa) === step.address;
-  }
-  if (step.kind === 'update') return typeof transaction.update(step.change) === 'object';
-  return typeof transaction.remove(step.removal) === 'object';
 }

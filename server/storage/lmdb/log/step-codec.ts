@@ -65,6 +65,8 @@ export class StepWriter {
   }
 
   insert(address: number, made: MadeRecord): void {
+    // A load has thousands of records behind the one that was too much.
+    if (!this.#isComplete) return;
     if (!this.#reserve(madeBytes(made) + keysBytes(made.keys))) return;
     this.#begin(INSERT, address);
     this.#putRecord(made);

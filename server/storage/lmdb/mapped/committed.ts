@@ -23,6 +23,8 @@ export interface Head {
   number(): number;
   /** After a commit that is under way; sets it to what the file says. */
   putRight(): void;
+  /** Commits what this process has answered and not committed yet. */
+  settle(): void;
 }
 
 /** A commit that is under way gets so many looks to end by itself. */
@@ -54,6 +56,7 @@ export class Committed {
    */
   look(): void {
     if (this.#holders > 0) return;
+    this.#head.settle();
     this.#isUsed = true;
     if (!this.#slot.isTaken || this.#newest() !== this.#transaction) this.#advance();
   }

@@ -19,6 +19,8 @@ interface Content {
 export interface CrashImage {
   readonly data: Buffer;
   readonly log: Buffer | undefined;
+  /** Of a process that was killed: what is on the disk of what the system has. */
+  readonly durable?: CrashImage;
 }
 
 export class FailingDisk {
@@ -29,11 +31,12 @@ export class FailingDisk {
   /** Called at each moment at which a failure is of interest. */
   onMoment: (moment: string) => void = () => undefined;
 
-  constructor(path: string, random: Random) {
+  /** `durable`: what is on the disk, when that is not all that there is. */
+  constructor(path: string, random: Random, durable?: CrashImage) {
     this.#random = random;
     this.#path = path;
-    this.#data = { durable: readFileSync(path) };
-    this.#log = { durable: read(`${path}-log`) };
+    this.#data = { durable: durable?.data ?? readFileSync(path) };
+    this.#log = { durable: durable === undefined ? read(`${path}-log`) : durable.log };
   }
 
   /** Listens until the returned function is called. */
@@ -74,6 +77,12 @@ export class FailingDisk {
       LogFile.prototype.sync = sync;
       LogFile.create = create;
     };
+  }
+
+  /** What the next opener finds if the process is killed now. */
+  killed(): CrashImage {
+    const durable = { data: this.#data.durable ?? Buffer.alloc(0), log: this.#log.durable };
+    return { data: readFileSync(this.#path), log: read(`${this.#path}-log`), durable };
   }
 
   /** What might be found if the power failed now. */

@@ -1,7 +1,8 @@
 // Acknowledged is durable when the power fails: a file is written at random, and at random moments an
 // image is made of what a disk could hold (failing-disk.ts). Each image must open with every
 // acknowledged record under its RFA, nothing half there, and all indexes in step. Images made while one
-// is recovered must open likewise.
+// is recovered must open likewise; and so must what a process leaves that is killed, also when the power
+// fails while the next opener takes over.
 
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,7 +39,10 @@ async function live(directory: string, random: (below: number) => number): Promi
   const crashes: Crash[] = [];
   disk.onMoment = (moment) => {
     if (crashes.length >= IMAGES_PER_LIFE || random(8) > 0) return;
-    crashes.push({ image: disk.image(), moment, known: ledger.snapshot() });
+    const isKilled = random(3) === 0;
+    const image = isKilled ? disk.killed() : disk.image();
+    const name = isKilled ? `killed ${moment}` : moment;
+    crashes.push({ image, moment: name, known: ledger.snapshot() });
   };
   const stop = disk.watch();
   try {
@@ -133,13 +137,13 @@ t.test(
   `an image of a failing disk opens with all that was acknowledged (seed ${SEED})`,
   { timeout: 250_000 },
   async (t) => {
-    const { log } = CommitLog.prototype;
+    const { committed } = CommitLog.prototype;
     // Checkpoints after a few transactions instead of megabytes.
-    CommitLog.prototype.log = function (this: CommitLog, state, bytes) {
-      return log.call(this, state, bytes * 30);
+    CommitLog.prototype.committed = function (this: CommitLog, bytes) {
+      committed.call(this, bytes * 30);
     };
     t.teardown(() => {
-      CommitLog.prototype.log = log;
+      CommitLog.prototype.committed = committed;
     });
     const random = makeRandom(SEED);
     const counts = new Map<string, number>();
@@ -153,7 +157,7 @@ t.test(
         const path = join(directory, `crash-${each}.ism`);
         const again: Crash[] = [];
         putImage(path, crash.image);
-        const disk = new FailingDisk(path, random);
+        const disk = new FailingDisk(path, random, crash.image.durable);
         disk.onMoment = (moment) => {
           if (again.length < 2 && random(3) === 0) {
             again.push({
@@ -164,7 +168,8 @@ t.test(
           }
         };
         const stop = disk.watch();
-        const faults = await faultsAfter(path, crash, 1, stop);
+        const run = crash.image.durable === undefined ? 1 : 0;
+        const faults = await faultsAfter(path, crash, run, stop);
         report(crash, faults);
         // What was made while the file was recovered.
         for (const next of again) report(next, await faultsAfter(`${path}.2.ism`, next, 2));

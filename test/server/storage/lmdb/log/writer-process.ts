@@ -57,9 +57,9 @@ LogFile.create = (at, slot) => {
   keepLog();
   return made;
 };
-const { log } = CommitLog.prototype;
-CommitLog.prototype.log = function (this: CommitLog, state, bytes) {
-  return log.call(this, state, bytes * 30);
+const { committed } = CommitLog.prototype;
+CommitLog.prototype.committed = function (this: CommitLog, bytes) {
+  committed.call(this, bytes * 30);
 };
 
 const engine = createLmdbEngine({ bootId });

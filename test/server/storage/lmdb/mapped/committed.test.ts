@@ -143,6 +143,7 @@ t.test('a head that is behind the file is put right, and then believed', (t) => 
   const number = (): number => file.root.env.info().lastTxnId - (isRight ? 0 : 1);
   const committed = stateBy(file, {
     number,
+    settle: () => undefined,
     putRight() {
       isRight = true;
     },
@@ -159,6 +160,7 @@ t.test('a state that never stays the newest is given up', (t) => {
   let putRight = 0;
   const committed = stateBy(file, {
     number: () => asked++ + 1000,
+    settle: () => undefined,
     putRight() {
       putRight++;
     },

@@ -70,6 +70,7 @@ export class MappedTestFile {
     );
     this.committed = new Committed(this.map, this.slot, {
       number: () => env.info().lastTxnId,
+      settle: () => undefined,
       putRight: () => {
         this.headsPutRight++;
       },
