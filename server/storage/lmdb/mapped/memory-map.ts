@@ -120,6 +120,9 @@ export class MemoryMap {
   #cover(page: number): MapPart {
     if (!this.has(page)) return NOTHING;
     const index = page >>> this.#partShift;
+    const known = this.#parts[index];
+    // The file grew within it.
+    if (known !== undefined) return known;
     const { partBytes, valueBytesMax } = this.#sizes;
     const at = index * partBytes;
     const length = Math.min(partBytes + valueBytesMax, this.#mappedBytes - at);

@@ -212,3 +212,19 @@ t.test('memory that stands for a map is given back by close', async (t) => {
   t.equal(readSync(fd, Buffer.alloc(8)), 8);
   closeSync(fd);
 });
+
+t.test('a file that grows within a part keeps that part', (t) => {
+  const file = mappedFile(t, undefined, { mapSize: mapPartBytes / 2 });
+  const table = file.table('values');
+  const parts = new Set<unknown>();
+  for (let n = 0; n < 20; n++) {
+    file.write(() => {
+      table.put(keyOf(n), contentOf(n, 20 * KB));
+    });
+    file.committed.look();
+    t.ok(file.tree('values').find(keyOf(n)));
+    parts.add(file.map.part(file.committed.lastPage));
+  }
+  t.equal(parts.size, 1);
+  t.end();
+});
