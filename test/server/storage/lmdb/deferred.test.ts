@@ -116,6 +116,7 @@ t.test('a transaction is committed when it is time, or when it holds enough', as
     throw new Error('it never ends');
   };
 
+  clock.idle();
   await store(1);
   clock.idle();
   t.ok(isCommitted(), 'no group came for a moment');
