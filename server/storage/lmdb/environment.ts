@@ -280,7 +280,9 @@ export class Environment {
 
   /** True when nobody but this process, and no snapshot of it, sees the file. For inside a write transaction. */
   isUnseen(): boolean {
-    return this.#snapshots === 0 && this.#opener.isAlone();
+    // Who holds a state may need the map anew, and a write transaction does not say where that is.
+    const isHeld = this.#snapshots > 0 || this.#committed?.isHeld === true;
+    return !isHeld && this.#opener.isAlone();
   }
 
   /** A real view of the first `length` bytes of what getBinaryFast gave; good until the next read. */

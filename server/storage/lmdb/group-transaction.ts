@@ -36,6 +36,9 @@ export class GroupTransaction {
   #open: Open | undefined;
   /** The steps of a group are being taken. */
   #isRunning = false;
+  /** Groups that were kept since the file was opened. */
+  #kept = 0;
+  /** Outlives a transaction: making one for each costs a store that is read at once a tenth. */
   #timer: NodeJS.Timeout | undefined;
 
   /** `failed` is told of errors that are no group's: the file takes no more writes. */
@@ -61,7 +64,8 @@ export class GroupTransaction {
     if (!this.#store.environment.isUnseen() || !this.#log.log(open.state, true)) return false;
     this.#isRunning = false;
     open.answered++;
-    this.#timer ??= this.#watch(open);
+    this.#kept++;
+    this.#timer ??= this.#watch();
     return true;
   }
 
@@ -139,8 +143,6 @@ export class GroupTransaction {
   #forget(): void {
     this.#open = undefined;
     this.#isRunning = false;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
   }
 
   #isDue({ transaction, answered, sinceMs }: Open): boolean {
@@ -154,12 +156,15 @@ export class GroupTransaction {
   }
 
   /** Commits when no group came for a moment, when it is time, or when somebody opened the file. */
-  #watch(open: Open): NodeJS.Timeout {
-    const { answered } = open;
+  #watch(): NodeJS.Timeout {
+    const kept = this.#kept;
     const timer = setTimeout(() => {
-      const isBusy = open.answered > answered && !this.#isDue(open);
-      this.#timer = isBusy && this.#store.environment.isUnseen() ? this.#watch(open) : undefined;
-      if (this.#timer === undefined) this.commitAnswered();
+      this.#timer = undefined;
+      const open = this.#open;
+      if (open === undefined) return;
+      const isBusy = this.#kept > kept && !this.#isDue(open) && this.#store.environment.isUnseen();
+      if (isBusy) this.#timer = this.#watch();
+      else this.commitAnswered();
     }, deferredIdleMs);
     return timer.unref();
   }

@@ -16,7 +16,7 @@ import { logPath } from '../paths.js';
 import { pinState } from './checkpoint.js';
 import { LogFile } from './log-file.js';
 import { isStateOf } from './proof.js';
-import { bodiesOf, loggedTransactions, replayTransaction } from './replay.js';
+import { bodiesOf, disagrees, loggedTransactions, replayTransaction } from './replay.js';
 
 /** ERR_DAMAGED when the log does not agree with the file, ERR_IOFAIL, ERR_NOSPAC. */
 export function catchUp(store: Store, bootId: string): void {
@@ -51,6 +51,8 @@ function pendingOf(
   );
   // A file that was put in the place of another may have that one's log.
   if (pending === undefined || !isStateOf(data, slot)) return undefined;
+  // It takes no writes, and a rebuild would do without these.
+  if (store.salvage !== undefined) throw disagrees(store);
   data.sync();
   const { area, offset, entries } = pending;
   const { epoch, generation } = slot;

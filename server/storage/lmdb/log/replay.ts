@@ -88,7 +88,8 @@ function isTakenAgain(transaction: WriteTransaction, step: LoggedStep): boolean 
   return typeof transaction.remove(step.removal) === 'object';
 }
 
-function disagrees({ layout: { name } }: Store): RsyndError {
+/** Leaves it to the user whether to do without what is in the log only. */
+export function disagrees({ layout: { name } }: Store): RsyndError {
   const why =
     `${name}-log does not agree with ${name}; moved away, ${name} opens without the ` +
     'writes that are only there';

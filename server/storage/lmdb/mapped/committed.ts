@@ -71,6 +71,10 @@ export class Committed {
     this.#holders--;
   }
 
+  get isHeld(): boolean {
+    return this.#holders > 0;
+  }
+
   /** Keeps pages no longer than for those who hold the state: something was committed here. */
   release(): void {
     if (this.#holders === 0) this.#slot.release();

@@ -14,6 +14,7 @@ import {
   deferredGroupsMax,
   deferredMsMax,
   logAreaBytes,
+  writesWaitingMax,
 } from '../../../../shared/base/limits.js';
 import { problemsOf } from '../../../conformance/storage.js';
 import {
@@ -69,9 +70,27 @@ t.test('whoever looks at the file sees all that was answered', async (t) => {
     await look();
     if (name !== 'rebuild') t.ok(committed() > before, `${name}: committed`);
   }
+  // So many are not left to the end of the turn, in which the file was looked at already.
+  file.facts();
+  const asked = Array.from({ length: writesWaitingMax }, (_, n) =>
+    insertRow(file, { id: `q${n}` }),
+  );
+  t.equal((await file.facts()).records, expected + writesWaitingMax, 'in the same turn');
+  await Promise.all(asked);
   await insertRow(file, { id: 'last' });
   await file.close();
   t.notOk(existsSync(`${path}-log`), 'and closing leaves one plain file');
+});
+
+t.test('removing all takes along what the transaction holds', async (t) => {
+  stopTime(t);
+  const { path, file } = await openFile(t);
+  for (const id of ['b', 'c']) await insertRow(file, { id });
+  await file.clear();
+  for (const id of ['d', 'e']) await insertRow(file, { id });
+  t.same(await idsOf(kill(path), 1), ['d', 'e']);
+  t.same(await walkIds(file, 0), ['d', 'e']);
+  t.same(await problemsOf(file), []);
 });
 
 t.test('a transaction is committed when it is time, or when it holds enough', async (t) => {
@@ -97,6 +116,7 @@ t.test('a transaction is committed when it is time, or when it holds enough', as
     throw new Error('it never ends');
   };
 
+  clock.idle();
   await store(1);
   clock.idle();
   t.ok(isCommitted(), 'no group came for a moment');
