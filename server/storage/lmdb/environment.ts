@@ -278,11 +278,14 @@ export class Environment {
     this.#open.lose(loss);
   }
 
-  /** True when nobody but this process, and no snapshot of it, sees the file. For inside a write transaction. */
-  isUnseen(): boolean {
-    // Who holds a state may need the map anew, and a write transaction does not say where that is.
-    const isHeld = this.#snapshots > 0 || this.#committed?.isHeld === true;
-    return !isHeld && this.#opener.isAlone();
+  /** A longer read of this process is under way: it may need the map anew, which a write transaction hides. */
+  get isHeld(): boolean {
+    return this.#snapshots > 0 || this.#committed?.isHeld === true;
+  }
+
+  /** True when nobody but this process has the file open. To be asked inside a write transaction. */
+  isAlone(): boolean {
+    return this.#opener.isAlone();
   }
 
   /** A real view of the first `length` bytes of what getBinaryFast gave; good until the next read. */

@@ -61,7 +61,10 @@ export class GroupTransaction {
   keep(): boolean {
     const open = this.#open;
     if (open === undefined || this.#log === undefined) return false;
-    if (!this.#store.environment.isUnseen() || !this.#log.log(open.state, true)) return false;
+    const { environment } = this.#store;
+    // Once is enough: who opens the file after that waits for the write lock, until `#watch` sees it.
+    if (environment.isHeld || (open.answered === 0 && !environment.isAlone())) return false;
+    if (!this.#log.log(open.state, true)) return false;
     this.#isRunning = false;
     open.answered++;
     this.#kept++;
@@ -162,7 +165,7 @@ export class GroupTransaction {
       this.#timer = undefined;
       const open = this.#open;
       if (open === undefined) return;
-      const isBusy = this.#kept > kept && !this.#isDue(open) && this.#store.environment.isUnseen();
+      const isBusy = this.#kept > kept && !this.#isDue(open) && this.#store.environment.isAlone();
       if (isBusy) this.#timer = this.#watch();
       else this.commitAnswered();
     }, deferredIdleMs);
