@@ -118,7 +118,7 @@ export class WorkerProcess implements Place {
 
   /** Connections that did not reach it, for others; once it has ended. */
   takeUnserved(): readonly Socket[] {
-    // What became of the first nobody knows.
+    // The first may have reached it: then it has begun what nobody else can go on with.
     this.#inHand.shift()?.destroy();
     return this.#inHand.splice(0);
   }
@@ -185,7 +185,7 @@ export class WorkerProcess implements Place {
         return;
       case 'took':
         clearTimeout(this.#asking);
-        this.#inHand.shift();
+        this.#inHand.shift()?.destroy();
         this.#handFirst();
         return this.#options.onFree();
       case 'closed':
@@ -214,7 +214,8 @@ export class WorkerProcess implements Place {
     const [socket] = this.#inHand;
     if (socket === undefined || !this.#child.connected) return;
     const message: ToWorker = { kind: 'connection' };
-    this.#child.send(message, socket, ignoreError);
+    // Ours stays open until it is taken: Node forgets one whose process dies on its way, and its client would wait.
+    this.#child.send(message, socket, { keepOpen: true }, ignoreError);
     const count = ++this.#handed;
     // Node gives up a socket that the other process has no descriptor for, and tells nobody.
     this.#asking = setTimeout(() => this.send({ kind: 'handed', count }), connectionHandedMs);

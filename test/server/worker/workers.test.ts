@@ -2,7 +2,7 @@
 // process rely on holds whichever worker a client is given.
 
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
@@ -281,6 +281,30 @@ t.test('a worker that dies frees its locks, is replaced, and nobody else notices
   const verified = await runProgram('dist/server/isutl.js', ['-v', join(data, 'department.ism')]);
   t.equal(verified.code, 0, 'and the file is sound');
 });
+
+t.test(
+  'a client that comes while a worker dies is served or told so, and nothing is left of it',
+  async (t) => {
+    const { server } = await startStaff(t);
+    const descriptors = (): number => readdirSync(`/proc/${server.process.pid}/fd`).length;
+    const placed = await connectEach(server);
+    const before = descriptors();
+    for (const { worker, pid } of placed) {
+      process.kill(pid, 'SIGKILL');
+      const options = { ...PLAIN, timeoutMs: 30_000 };
+      const come = Array.from({ length: 2 * WORKERS }, () => connect(server.server, options));
+      for (const result of await Promise.allSettled(come)) {
+        if (result.status === 'fulfilled') await result.value.close();
+        else t.equal(result.reason.code, 'ERR_NETPROB', 'and not a wait for nothing');
+      }
+      await server.logLine(
+        (line) => line.worker === worker && /replacing it/.test(String(line.msg)),
+      );
+    }
+    await until(() => descriptors() <= before);
+    t.equal(await server.stop(), 0);
+  },
+);
 
 t.test('a worker killed under writers loses nothing acknowledged', async (t) => {
   const data = temporaryDirectory(t);
