@@ -54,7 +54,7 @@ async function bench(options: Options): Promise<void> {
     outcomes.push(outcome);
     console.log(lineText(outcome));
   }
-  console.log(aimsText(outcomes));
+  console.log(aimsText(outcomes, options.rounds));
   const verified = await ground.verify();
   console.log(`\nisutl -v\n${verified}`);
   const { json, svg } = options;

@@ -69,16 +69,20 @@ export function aimText({ aim, beside, median, low, high, isMet }: AimOutcome): 
 /** Small ones with more digits. */
 const figure = (value: number): string => value.toFixed(value < 0.1 ? 4 : value < 10 ? 2 : 1);
 
-export function aimsText(outcomes: readonly LineOutcome[]): string {
+/** Rounds that an aim is judged by; fewer are for a first look. */
+const JUDGED_ROUNDS = 5;
+
+export function aimsText(outcomes: readonly LineOutcome[], rounds: number): string {
   const all = outcomes.flatMap(judge);
   if (all.length === 0) return '';
   const met = all.filter(({ isMet }) => isMet).length;
-  const rows = all.map((each) => {
+  const lines = all.map((each) => {
     const { line, prototype } = each.aim;
     const before = prototype === undefined ? '' : `   (prototype ${prototype})`;
     return `${line.padEnd(18)}${aimText(each)}${before}`;
   });
-  return [`\n${met} of ${all.length} aims met`, ...rows].join('\n');
+  const doubt = rounds < JUDGED_ROUNDS ? `, in ${rounds} rounds: it takes ${JUDGED_ROUNDS} to judge` : '';
+  return [`\n${met} of ${all.length} aims met${doubt}`, ...lines].join('\n');
 }
 
 /** Everything that was measured, for programs. */
