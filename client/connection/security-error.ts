@@ -46,11 +46,12 @@ export type TlsFailure = 'no-tls' | 'nothing-in-common' | 'untrusted' | 'lost';
 
 /**
  * Judges an error of the handshake. A peer that has not answered a ClientHello and hung up on it does
- * as servers do that do not speak TLS.
+ * as servers do that do not speak TLS; one that has answered speaks it, whatever comes then.
  */
 export function classifyTlsFailure(error: Error, hasAnswered: boolean): TlsFailure {
   const code = codeOf(error);
   if (
+    !hasAnswered &&
     /ALERT_HANDSHAKE_FAILURE|WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/.test(code)
   ) {
     return 'no-tls';
