@@ -284,6 +284,34 @@ t.test('a server that answers TLS and is cut off then is not asked again in clea
   }
 });
 
+t.test('a part of an answer is no sign of a server without TLS', async (t) => {
+  const oldest = await startFake(t, { tls: tlsOf(good, { maxVersion: 'TLSv1.2' }) });
+  const newest = await startFake(t, { tls: tlsOf(good) });
+  const cuts: readonly ((socket: Socket) => void)[] = [
+    (peer) => peer.resetAndDestroy(),
+    (peer) => peer.end(),
+  ];
+  for (const { port: to } of [oldest, newest]) {
+    for (const bytes of [1, 5, 60]) {
+      for (const cut of cuts) {
+        let connections = 0;
+        const port = await startRaw(t, (socket) => {
+          connections++;
+          const server = connectTcp(to, '127.0.0.1').on('error', () => {});
+          socket.on('data', (chunk) => server.write(chunk));
+          // The bytes are read before the end of the connection is heard of.
+          server.once('data', (answer: Buffer) => {
+            socket.write(answer.subarray(0, bytes), () => setTimeout(cut, 20, socket));
+          });
+          socket.on('close', () => server.destroy());
+        });
+        await reject(t, `127.0.0.1:${port}`, {}, { code: 'ERR_NETPROB', message: /cut while TLS/ });
+        t.equal(connections, 1, `${bytes} bytes`);
+      }
+    }
+  }
+});
+
 t.test('what a server says before anybody listens is heard', async (t) => {
   const code = 'ERR_CLNTERR';
   const writer = new FrameWriter();
