@@ -47,13 +47,14 @@ export const waitingFor = (descriptors: number | undefined): number =>
     : Math.min(connectionsWaitingMax, Math.max(1, Math.floor(descriptors * SHARE_OF_WAITING)));
 
 /**
- * To be called before LMDB opens a file. ERR_SRVRLIMIT when this process cannot open more: LMDB would not live
- * through that (lmdb-js 3.5.6 reads a null pointer when the system refuses it a descriptor).
+ * To be called before LMDB opens a file, and before anything that must not fail half done. ERR_SRVRLIMIT when this
+ * process cannot open `count` more: LMDB would not live through that (lmdb-js 3.5.6 reads a null pointer when the
+ * system refuses it a descriptor).
  */
-export function requireDescriptors(file: string): void {
+export function requireDescriptors(file: string, count: number = DESCRIPTORS_OF_FILE): void {
   const taken: number[] = [];
   try {
-    while (taken.length < DESCRIPTORS_OF_FILE) taken.push(openSync(devNull, 'r'));
+    while (taken.length < count) taken.push(openSync(devNull, 'r'));
   } catch (cause) {
     const why =
       `${file} cannot be opened: the server has as many files and connections as the system allows it; ` +

@@ -16,6 +16,7 @@ import {
 } from 'node:tls';
 import { domainToASCII } from 'node:url';
 import { isRsyndError, type RsyndError } from '../../shared/base/error.js';
+import { isObject } from '../../shared/base/is-object.js';
 import { tcpKeepAliveMs } from '../../shared/base/limits.js';
 import { validityOf } from '../../shared/tls/certificate-text.js';
 import { describeCipher } from '../../shared/tls/cipher-description.js';
@@ -205,6 +206,7 @@ function handshakeOptions(
 /** Undefined once the connection is secure. Rejects only with the reason of `signal`. */
 function handshake(socket: TLSSocket, signal: AbortSignal): Promise<FailedHandshake | undefined> {
   return new Promise((resolve, reject) => {
+    const wireBytes = wireBytesOf(socket);
     let hasAnswered = false;
     // The first key follows from the server's first message. What it is nobody looks at.
     socket.once('keylog', () => {
@@ -223,13 +225,23 @@ function handshake(socket: TLSSocket, signal: AbortSignal): Promise<FailedHandsh
     socket.once('secureConnect', onSecure);
     // Stays for good: a socket without a listener for errors takes the process down.
     socket.on('error', (cause) => {
-      const failure = classifyTlsFailure(cause, hasAnswered);
+      const failure = classifyTlsFailure(cause, { hasAnswered, bytes: wireBytes() });
       settle(() => resolve({ failure, cause }));
       socket.destroy();
     });
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
   });
+}
+
+/**
+ * How many bytes have come, those of TLS too. Node counts them beneath a TLS socket and has no public name for it;
+ * should it not be found there, nothing counts as come.
+ */
+function wireBytesOf(socket: TLSSocket): () => number {
+  const handle: unknown = Reflect.get(socket, '_handle');
+  const tcp: unknown = isObject(handle) ? handle._parent : undefined;
+  return () => (isObject(tcp) && typeof tcp.bytesRead === 'number' ? tcp.bytesRead : 0);
 }
 
 function checkPin(server: ServerAddress, trust: Trust, shown: ShownByServer): void {

@@ -44,18 +44,28 @@ export function securityError(server: ServerAddress, why: string, cause?: unknow
 /** How an attempt at TLS can fail. Only `no-tls` may lead to a connection in clear. */
 export type TlsFailure = 'no-tls' | 'nothing-in-common' | 'untrusted' | 'lost';
 
+/** What came of a peer before an attempt failed. */
+export interface HeardOfPeer {
+  /** A whole answer to the ClientHello. */
+  readonly hasAnswered: boolean;
+  /** Bytes of any kind. */
+  readonly bytes: number;
+}
+
 /**
- * Judges an error of the handshake. A peer that has not answered a ClientHello and hung up on it does
- * as servers do that do not speak TLS.
+ * Judges an error of the handshake. A peer that says nothing to a ClientHello and hangs up does as servers do that
+ * do not speak TLS; one that has answered speaks it, whatever comes then.
  */
-export function classifyTlsFailure(error: Error, hasAnswered: boolean): TlsFailure {
+export function classifyTlsFailure(error: Error, { hasAnswered, bytes }: HeardOfPeer): TlsFailure {
   const code = codeOf(error);
   if (
+    !hasAnswered &&
     /ALERT_HANDSHAKE_FAILURE|WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/.test(code)
   ) {
     return 'no-tls';
   }
-  if (code === 'ECONNRESET' || code === 'EPIPE') return hasAnswered ? 'lost' : 'no-tls';
+  if (code === 'ECONNRESET' || code === 'EPIPE')
+    return hasAnswered || bytes > 0 ? 'lost' : 'no-tls';
   if (/^(ERR_SSL_|EPROTO)/.test(code)) return 'nothing-in-common';
   return /^(CERT_|ERR_TLS_|UNABLE_|SELF_SIGNED|DEPTH_ZERO|CRL_|INVALID_|PATH_|HOSTNAME)/.test(code)
     ? 'untrusted'

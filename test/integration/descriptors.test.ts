@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync } from 'node:fs';
-import { connect as connectSocket } from 'node:net';
+import { connect as connectSocket, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t, { type Test } from 'tap';
@@ -112,5 +112,42 @@ t.test('a flood of strangers leaves descriptors for users and files', async (t) 
   t.ok(await connection.open('employee'));
   t.notOk(said.some((line) => /cannot accept|EMFILE/.test(line)));
   await connection.close();
+  await stop();
+});
+
+// The log of a file is opened by its first write. Refused a descriptor there, the file took no more writes of anybody.
+t.test('a file written first when descriptors are out is written later', async (t) => {
+  const { port, dial, stop } = await serve(t);
+  const writer = await dial();
+  const file = await writer.open('department', { mode: 'update' });
+  const reader = await dial();
+  const opens = await Promise.allSettled(
+    Array.from({ length: FILES }, (_, number) => reader.open(`copy${number}`)),
+  );
+  t.ok(opens.some((each) => each.status === 'rejected'));
+  const strangers: Socket[] = [];
+  let cut = 0;
+  while (cut === 0) {
+    const socket = connectSocket({ port, host: '127.0.0.1' });
+    t.teardown(() => socket.destroy());
+    socket.on('error', () => undefined).on('close', () => cut++);
+    strangers.push(socket);
+    await once(socket, 'connect');
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  const record = await file.read('0010');
+  await t.rejects(file.write(record), { code: 'ERR_SRVRLIMIT', message: /limit of open files/ });
+  for (const socket of strangers) socket.destroy();
+  await reader.close();
+  for (let isWritten = false; !isWritten; ) {
+    isWritten = await file.write(record).then(
+      () => true,
+      (error) => {
+        if (error.code !== 'ERR_SRVRLIMIT') throw error;
+        return false;
+      },
+    );
+  }
+  await writer.close();
   await stop();
 });

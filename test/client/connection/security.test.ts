@@ -19,6 +19,7 @@ const NEGOTIATION_LINE =
   'Error requesting secure connection: socket error: an EOF was observed that violates the protocol.';
 const HANDSHAKE_RECORD = 0x16;
 const ALERT_RECORD = 0x15;
+const REFUSED_IN_CLEAR = Buffer.from('15030100020228', 'hex');
 
 const issue = (hosts: readonly string[], more: object = {}) =>
   issueDevelopmentCertificate({ hosts, keyBits: 2048, ...more });
@@ -256,19 +257,59 @@ t.test('a server that asks for our certificate is shown it', async (t) => {
 
 t.test('a server that answers TLS and is cut off then is not asked again in clear', async (t) => {
   const fake = await startFake(t, { tls: tlsOf(good) });
-  let connections = 0;
-  const port = await startRaw(t, (socket) => {
-    connections++;
-    const server = connectTcp(fake.port, '127.0.0.1').on('error', () => {});
-    socket.on('data', (chunk) => server.write(chunk));
-    server.once('data', (answer: Buffer) => {
-      const serverHello = answer.subarray(0, 5 + answer.readUInt16BE(3));
-      socket.write(serverHello, () => socket.resetAndDestroy());
+  const cuts: readonly [string, { code: string; message?: RegExp }, (socket: Socket) => void][] = [
+    [
+      'a reset',
+      { code: 'ERR_NETPROB', message: /cut while TLS/ },
+      (peer) => peer.resetAndDestroy(),
+    ],
+    // As a plain server would answer the ClientHello.
+    ['an alert', { code: 'ERR_CLNTERR' }, (peer) => peer.end(REFUSED_IN_CLEAR)],
+    ['a text', { code: 'ERR_CLNTERR' }, (peer) => peer.end('HTTP/1.1 400 Bad Request\r\n\r\n')],
+  ];
+  for (const [name, expected, cut] of cuts) {
+    let connections = 0;
+    const port = await startRaw(t, (socket) => {
+      connections++;
+      const server = connectTcp(fake.port, '127.0.0.1').on('error', () => {});
+      socket.on('data', (chunk) => server.write(chunk));
+      server.once('data', (answer: Buffer) => {
+        const serverHello = answer.subarray(0, 5 + answer.readUInt16BE(3));
+        socket.write(serverHello, () => cut(socket));
+      });
+      socket.on('close', () => server.destroy());
     });
-    socket.on('close', () => server.destroy());
-  });
-  await reject(t, `127.0.0.1:${port}`, {}, { code: 'ERR_NETPROB', message: /cut while TLS/ });
-  t.equal(connections, 1);
+    await t.rejects(connect(`127.0.0.1:${port}`, {}), expected, name);
+    t.equal(connections, 1, name);
+  }
+});
+
+t.test('a part of an answer is no sign of a server without TLS', async (t) => {
+  const oldest = await startFake(t, { tls: tlsOf(good, { maxVersion: 'TLSv1.2' }) });
+  const newest = await startFake(t, { tls: tlsOf(good) });
+  const cuts: readonly ((socket: Socket) => void)[] = [
+    (peer) => peer.resetAndDestroy(),
+    (peer) => peer.end(),
+  ];
+  for (const { port: to } of [oldest, newest]) {
+    for (const bytes of [1, 5, 60]) {
+      for (const cut of cuts) {
+        let connections = 0;
+        const port = await startRaw(t, (socket) => {
+          connections++;
+          const server = connectTcp(to, '127.0.0.1').on('error', () => {});
+          socket.on('data', (chunk) => server.write(chunk));
+          // The bytes are read before the end of the connection is heard of.
+          server.once('data', (answer: Buffer) => {
+            socket.write(answer.subarray(0, bytes), () => setTimeout(cut, 20, socket));
+          });
+          socket.on('close', () => server.destroy());
+        });
+        await reject(t, `127.0.0.1:${port}`, {}, { code: 'ERR_NETPROB', message: /cut while TLS/ });
+        t.equal(connections, 1, `${bytes} bytes`);
+      }
+    }
+  }
 });
 
 t.test('what a server says before anybody listens is heard', async (t) => {

@@ -20,6 +20,7 @@ import {
 import { basename } from 'node:path';
 import { RsyndError } from '../../../../shared/base/error.js';
 import { logAreaBytes, logChunkBytes } from '../../../../shared/base/limits.js';
+import { requireDescriptors } from '../../../descriptors.js';
 import { syncDirectory } from '../flush.js';
 import { isLink, logPath, strangeLog } from '../paths.js';
 import {
@@ -36,6 +37,9 @@ import {
   slotGeneration,
 } from './format.js';
 
+/** Its own, and that of the directory while it is made. */
+const DESCRIPTORS_OF_LOG = 2;
+
 export class LogFile {
   readonly #fd: number;
   readonly #heads = Buffer.alloc(SLOTS * SLOT_HEAD_BYTES);
@@ -51,8 +55,9 @@ export class LogFile {
     this.#written = [within(0), within(1)];
   }
 
-  /** The log of the file at `path`; undefined when it has none. ERR_PROTEC. */
+  /** The log of the file at `path`; undefined when it has none. ERR_PROTEC, ERR_SRVRLIMIT. */
   static open(path: string): LogFile | undefined {
+    requireDescriptors(basename(logPath(path)), DESCRIPTORS_OF_LOG);
     try {
       // Whoever may write to the directory could put a link there, and have us write elsewhere.
       const fd = openSync(logPath(path), constants.O_RDWR | constants.O_NOFOLLOW);
@@ -67,8 +72,12 @@ export class LogFile {
     }
   }
 
-  /** Makes a log that has a slot from its first moment, with owner and mode of the file at `path`. */
+  /**
+   * Makes a log that has a slot from its first moment, with owner and mode of the file at `path`. ERR_PROTEC,
+   * ERR_SRVRLIMIT.
+   */
   static create(path: string, slot: Slot): LogFile {
+    requireDescriptors(basename(logPath(path)), DESCRIPTORS_OF_LOG);
     const making = `${logPath(path)}.new`;
     const fd = openNew(making, path);
     try {
