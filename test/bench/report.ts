@@ -81,7 +81,8 @@ export function aimsText(outcomes: readonly LineOutcome[], rounds: number): stri
     const before = prototype === undefined ? '' : `   (prototype ${prototype})`;
     return `${line.padEnd(18)}${aimText(each)}${before}`;
   });
-  const doubt = rounds < JUDGED_ROUNDS ? `, in ${rounds} rounds: it takes ${JUDGED_ROUNDS} to judge` : '';
+  const doubt =
+    rounds < JUDGED_ROUNDS ? `, in ${rounds} rounds: it takes ${JUDGED_ROUNDS} to judge` : '';
   return [`\n${met} of ${all.length} aims met${doubt}`, ...lines].join('\n');
 }
 
