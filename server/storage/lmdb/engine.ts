@@ -48,9 +48,9 @@ export interface LmdbEngineOptions {
    */
   readonly bootId?: string;
   /**
-   * Lets LMDB's transaction, and with it its write lock, outlive the turn that answered a store. Only for a process that
-   * never stays in one turn for long: whoever opens the file waits for it meanwhile, and for ever where that is
-   * a program it started and waits for. @default true
+   * Lets LMDB's transaction, and with it its write lock, outlive the turn that answered a store. Only for a
+   * process that never stays in one turn for long: whoever opens the file waits for it meanwhile, and for
+   * ever where that is a program it started and waits for. @default true
    */
   readonly defers?: boolean;
 }
