@@ -93,7 +93,8 @@ const localUser = (): string => process.env.USER ?? process.env.USERNAME ?? 'loc
 
 function localServices(gate: Gate = createGate()): Services {
   return {
-    engine: createLmdbEngine(),
+    // The turns are those of a program we do not know, which may end them late or wait for another one.
+    engine: createLmdbEngine({ defers: false }),
     locks: createLockManager(createLmdbLockStores()),
     gate,
     clock: createUniqueClock(),

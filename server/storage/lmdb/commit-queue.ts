@@ -44,6 +44,7 @@ interface WaitingStep {
 
 export class CommitQueue {
   readonly #space: DiskSpace;
+  readonly #defers: boolean;
   #store: Store;
   /** Undefined where LMDB flushes each transaction itself. */
   #log: CommitLog | undefined;
@@ -56,8 +57,10 @@ export class CommitQueue {
   #alone = 0;
   #groups: GroupTransaction;
 
-  constructor(store: Store, freeBytes: FreeBytes) {
+  /** Unless it `defers`, nothing is open between turns. */
+  constructor(store: Store, freeBytes: FreeBytes, defers = true) {
     this.#store = store;
+    this.#defers = defers;
     this.#log = logOf(store);
     this.#groups = this.#groupsOf(store);
     this.#space = new DiskSpace(store.layout.path, freeBytes);
@@ -176,7 +179,7 @@ export class CommitQueue {
 
   /** What is committed later must not meet a full disk then. */
   #mayKeep(): boolean {
-    return this.#alone === 0 && this.#space.isPlentiful;
+    return this.#defers && this.#alone === 0 && this.#space.isPlentiful;
   }
 
   #failGroup(error: unknown, group: WaitingStep[], isCommitted: boolean): void {

@@ -47,6 +47,12 @@ export interface LmdbEngineOptions {
    * transaction itself. @default what the system says
    */
   readonly bootId?: string;
+  /**
+   * Lets LMDB's transaction, and with it its write lock, outlive the turn that answered a store. Only for a
+   * process that never stays in one turn for long: whoever opens the file waits for it meanwhile, and for
+   * ever where that is a program it started and waits for. @default true
+   */
+  readonly defers?: boolean;
 }
 
 /** The engine of production. Reads answer in the same turn, writes when they are on the disk. */
@@ -59,11 +65,13 @@ class LmdbEngine implements StorageEngine {
   readonly #freeBytes: FreeBytes;
   readonly #filesMax: number;
   readonly #bootId: string | undefined;
+  readonly #defers: boolean;
   readonly #open = new Map<string, LmdbFile>();
   /** Files whose trees were looked at since this engine was made. */
   readonly #inspected = new Set<string>();
 
-  constructor({ freeBytes, filesMax, bootId = readBootId() }: LmdbEngineOptions) {
+  constructor({ freeBytes, filesMax, bootId = readBootId(), defers = true }: LmdbEngineOptions) {
+    this.#defers = defers;
     this.#freeBytes = freeBytes ?? freeBytesOnDisk;
     this.#filesMax = filesMax ?? filesOpenMax;
     this.#bootId = bootId === 'local' ? undefined : bootId;
@@ -113,7 +121,8 @@ class LmdbEngine implements StorageEngine {
     requireWritable(real);
     const identity = fileIdentity(real);
     const store = this.#openStore(real, name);
-    const file: LmdbFile = new LmdbFile(store, identity, this.#freeBytes, () => {
+    const options = { freeBytes: this.#freeBytes, defers: this.#defers };
+    const file: LmdbFile = new LmdbFile(store, identity, options, () => {
       if (this.#open.get(real) === file) this.#open.delete(real);
     });
     this.#open.set(real, file);

@@ -41,6 +41,12 @@ import { scanIndex, scanStored } from './scan.js';
 import { verifyStore } from './verify.js';
 import type { WriteTransaction } from './write-transaction.js';
 
+export interface LmdbFileOptions {
+  readonly freeBytes: FreeBytes;
+  /** As of LmdbEngineOptions. */
+  readonly defers: boolean;
+}
+
 export class LmdbFile implements StoredFile {
   readonly #path: string;
   readonly #freeBytes: FreeBytes;
@@ -54,12 +60,17 @@ export class LmdbFile implements StoredFile {
    * `closed` is called once, when the last opener is gone. `identity` is what the path led to before it was
    * opened (`fileIdentity`).
    */
-  constructor(store: Store, identity: string, freeBytes: FreeBytes, closed: () => void) {
+  constructor(
+    store: Store,
+    identity: string,
+    { freeBytes, defers }: LmdbFileOptions,
+    closed: () => void,
+  ) {
     this.#path = store.layout.path;
     this.#store = store;
     this.#identity = identity;
     this.#freeBytes = freeBytes;
-    this.#queue = new CommitQueue(store, freeBytes);
+    this.#queue = new CommitQueue(store, freeBytes, defers);
     this.#closed = closed;
   }
 

@@ -2,7 +2,7 @@
 //
 //   | slot 0, 8 KiB | slot 1, 8 KiB | area 0 | area 1 |
 //
-//   slot    | "RSYNDLOG" 8 | version u16 | area u8 | retired u8 | CRC u32 | generation u64 |
+//   slot    | "RSYNDLG2" 8 | version u16 | area u8 | retired u8 | CRC u32 | generation u64 |
 //           | first transaction u64 | epoch 16 | boot id 36 | offset u32 | 8 | digest 32 | …
 //           | at 4096: meta page, its first 4096 bytes |
 //           CRC: that of what precedes it XOR that of what follows it (CRC-32)
@@ -15,7 +15,9 @@ import { logAreaBytes } from '../../../../shared/base/limits.js';
 import { recordCrc } from '../../../../shared/record/rfa.js';
 import { PAGE_BYTES } from '../format.js';
 
-export const LOG_MAGIC = 'RSYNDLOG';
+export const LOG_MAGIC = 'RSYNDLG2';
+/** Of version 1, whose programs look at no version: another one keeps them from taking a later log for theirs. */
+export const FIRST_MAGIC = 'RSYNDLOG';
 /** What is written, and the newest that is read. Version 1 had 0 for offset and place: one entry a transaction. */
 export const LOG_VERSION = 2;
 export const SLOT_BYTES = 8192;
@@ -97,11 +99,12 @@ function slotCrc(bytes: Buffer): number {
 
 /** Undefined when it is torn, was never written, or is of a version that is not known. */
 export function decodeSlot(bytes: Buffer): Slot | undefined {
-  if (bytes.length < SLOT_BYTES || bytes.toString('latin1', 0, AT_VERSION) !== LOG_MAGIC) {
-    return undefined;
-  }
+  if (bytes.length < SLOT_BYTES) return undefined;
+  const version = bytes.readUInt16BE(AT_VERSION);
+  if (version > LOG_VERSION) return undefined;
+  const magic = version === 1 ? FIRST_MAGIC : LOG_MAGIC;
+  if (bytes.toString('latin1', 0, AT_VERSION) !== magic) return undefined;
   if (bytes.readUInt32BE(AT_CRC) !== slotCrc(bytes)) return undefined;
-  if (bytes.readUInt16BE(AT_VERSION) > LOG_VERSION) return undefined;
   return {
     generation: slotGeneration(bytes),
     epoch: slotEpoch(bytes),

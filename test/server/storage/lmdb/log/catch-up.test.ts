@@ -183,7 +183,10 @@ t.test(
     const setVersion = (version: number): void => {
       for (const at of [0, SLOT_BYTES]) {
         const slot = log.subarray(at, at + SLOT_BYTES);
-        if (slot.toString('latin1', 0, 8) !== 'RSYNDLOG') continue;
+        const magic = slot.toString('latin1', 0, 8);
+        t.not(magic, 'RSYNDLOG', 'a program of version 1 refuses it');
+        if (magic !== 'RSYNDLG2') continue;
+        if (version === 1) slot.write('RSYNDLOG', 'latin1');
         slot.writeUInt16BE(version, 8);
         slot.writeUInt32BE(
           (recordCrc(slot.subarray(16)) ^ recordCrc(slot.subarray(0, 12))) >>> 0,
