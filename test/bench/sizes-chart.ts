@@ -33,7 +33,8 @@ export function drawChart({ title, sizes, notes, lines, unit }: Chart): string {
   const y = (value: number): number => HEIGHT - BOTTOM - ((HEIGHT - TOP - BOTTOM) * value) / top;
   const grid = Array.from({ length: GRID_LINES + 1 }, (_, index) => (top * index) / GRID_LINES);
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="13">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" font-family="sans-serif" font-size="13">`,
+    `<title>${title}</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#ffffff"/>`,
     text(LEFT, 24, title, 'start', 16),
     ...grid.map((value) => gridLine(y(value), `${value} ${unit}`)),
