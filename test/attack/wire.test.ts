@@ -237,6 +237,9 @@ t.test('long definitions of many opens are made as they are taken', async (t) =>
   await daemon.logLine(({ msg, session }) => msg === 'session ended' && session === 2);
 });
 
+/** Questions that take the server many turns. */
+const FLOOD = 10_000;
+
 t.test('a flood of slow questions lets others have their turn', async (t) => {
   const daemon = await startPlain(t);
   const [flooder, other] = [
@@ -247,15 +250,15 @@ t.test('a flood of slow questions lets others have their turn', async (t) => {
   await flooder.ask({ verb: 'create', name: 'wide', spec });
   await flooder.ask(openUpdate('wide'), 1);
   const question = { verb: 'isinfo', request: 'DEPTH', key: 0 } as const;
-  const frames = Array.from({ length: 600 }, (_, index) => requestFrame(question, 1, index + 1));
+  const frames = Array.from({ length: FLOOD }, (_, index) => requestFrame(question, 1, index + 1));
   flooder.write(...frames);
   await flooder.next(({ id }) => id === 1);
   t.equal(await other.outcome({ verb: 'ping' }), 'pong');
   t.notOk(
-    flooder.heard.some(({ id }) => id === 600),
+    flooder.heard.some(({ id }) => id === FLOOD),
     'answered in the middle of the flood',
   );
-  await flooder.next(({ id }) => id === 600);
+  await flooder.next(({ id }) => id === FLOOD);
 });
 
 t.test('a batch nobody waits for any more ends with its session', async (t) => {
