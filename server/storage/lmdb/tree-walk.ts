@@ -12,15 +12,16 @@
 import { treeDepthMax } from '../../../shared/base/limits.js';
 import { PAGE_HEADER_BYTES, TREE_BYTES } from './page-file.js';
 
-const AT_FLAGS = 18;
-const AT_LOWER = 20;
+export const AT_FLAGS = 18;
+export const AT_LOWER = 20;
 const AT_UPPER = 22;
-const BRANCH = 1;
-const LEAF = 2;
-const KIND_MASK = 0x2f;
-const NODE_HEADER_BYTES = 8;
-const OUT_OF_LINE = 1;
-const SUBTREE = 2;
+export const BRANCH = 1;
+export const LEAF = 2;
+export const KIND_MASK = 0x2f;
+export const NODE_HEADER_BYTES = 8;
+/** Of a leaf node: its value is out of line, its value is a tree. */
+export const OUT_OF_LINE = 1;
+export const SUBTREE = 2;
 const OUT_OF_LINE_BYTES = 24;
 
 /** An entry of a tree. */

@@ -4,17 +4,18 @@
 
 import { PAGE_BYTES } from '../format.js';
 import { AT_TREE_ROOT, PAGE_HEADER_BYTES, TREE_BYTES } from '../page-file.js';
+import {
+  AT_FLAGS,
+  AT_LOWER,
+  BRANCH,
+  KIND_MASK,
+  LEAF,
+  NODE_HEADER_BYTES,
+  OUT_OF_LINE,
+  SUBTREE,
+} from '../tree-walk.js';
 import { type MapPart, type MappedPages, NOTHING } from './memory-map.js';
 
-const AT_FLAGS = 18;
-const AT_LOWER = 20;
-const BRANCH = 1;
-const LEAF = 2;
-const KIND_MASK = 0x2f;
-const NODE_HEADER_BYTES = 8;
-/** Of a leaf node: its value is out of line, its value is a tree. */
-const OUT_OF_LINE = 1;
-const SUBTREE = 2;
 const PAGE_NUMBER_BYTES = 8;
 const NODE_OFFSET_MAX = PAGE_BYTES - PAGE_HEADER_BYTES - NODE_HEADER_BYTES;
 const SLOTS_OF_PAGE_MAX = NODE_OFFSET_MAX / 2;
