@@ -122,6 +122,7 @@ t.test('calls to a server that hangs or dies come back within their budget', asy
   );
   server.process.kill('SIGKILL');
   for (const fate of await Promise.all(pending)) t.match(fate, /^(read|ERR_NETPROB)$/);
+  if (server.process.signalCode === null) await once(server.process, 'exit');
   await t.rejects(connect(server.server, options), { code: 'ERR_NOSERVER' }, 'nobody listens');
   await hung.close();
   await dying.close();
