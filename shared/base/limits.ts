@@ -295,6 +295,40 @@ export const tableRowsMeasuredMax = 500;
 export const tableCellCharsMax = 80;
 export const tableCellCharsMin = 8;
 
+/**
+ * The thread that helps scans: server/scan-helper. Blocks of one part, parts of a window, and the bytes of the matches of
+ * one: for each select that is helped there is memory for two.
+ */
+export const helpedPartBlocks = 16;
+export const helpedWindowParts = 128;
+export const helpedMatchBytesMax = 512 * 1024;
+/** Blocks still ahead of a walk that asks for help, and the most a file can have: parts are numbers of 31 bits. */
+export const helpedBlocksMin = 512;
+export const helpedBlocksMax = 2 ** 35;
+/** Terms and values of a condition that is sent to it. */
+export const helpedConditionMax = 1024;
+/** Matches it found, and parts, that one step of a select takes. */
+export const helpedVisitsPerStep = 128;
+/** A walk that stands still for so long, because its client does, is helped no more. */
+export const helpedPatienceMs = 200;
+/** The lowest there is: it gets what nobody else wants. */
+export const helperPriority = 19;
+/** So often it is looked for an idle core. */
+export const helperLookMs = 1;
+/** The thread may wait for a core so long, and so much of its time; when it did longer there is no help for so long. */
+export const helperWaitedMsMax = 2;
+export const helperWaitedShareMax = 0.25;
+export const helperCrowdedMs = 100;
+/** It ends without a question for so long, and when it has not stopped so long after it was told to. */
+export const helperIdleMs = 30_000;
+export const helperSilentMs = 2_000;
+/** After one was lost there is none for so long. */
+export const helperPauseMs = 60_000;
+export const helperMemoryMax = 64 * 1024 * 1024;
+/** What it reads of a file at once, and pages of a tree that it keeps. */
+export const unmappedRunBytes = 256 * 1024;
+export const unmappedPagesMax = 1024;
+
 /** Processes of one server: server/worker. */
 export const workersMax = 64;
 /** Connections that wait for a process to take them; of one process on their way to it. */

@@ -62,10 +62,12 @@ function showEntries(
 export function scanStored(store: Store, cursor: ScanCursor, bounds: ScanBounds): 'more' | 'end' {
   const walk = new Walk(store, bounds);
   const position = new StoredPosition(cursor);
+  const { untilBlock = Number.POSITIVE_INFINITY } = cursor;
   try {
     const { firstBlock, isReverse } = position;
     const blocks = store.blocksFrom(firstBlock, isReverse);
     for (const { key: number, value: bytes } of blocks) {
+      if (number >= untilBlock) return 'end';
       position.enterBlock(number);
       if (!walk.look(number, bytes)) {
         position.passBlock(number);
