@@ -35,11 +35,6 @@ const ADDRESSES = makeAddress(helpedPartBlocks, 0);
 
 const reportOf = (part: number): number => AT_REPORTS + (part % REPORTS) * REPORT_WORDS;
 
-/** Why a thread ended its help. */
-export type Ended = 'done' | 'crowded';
-const DONE = 1;
-const CROWDED = 2;
-
 /** What was found in one part. */
 export interface Found {
   /** Records in the part. */
@@ -70,11 +65,12 @@ export class Board {
   readonly #words: Int32Array;
   #position: number;
 
-  /** `part`: where the walk is. */
-  constructor(part: number) {
-    this.memory = new SharedArrayBuffer(MATCHES_END);
-    this.bytes = Buffer.from(this.memory);
-    this.#words = new Int32Array(this.memory);
+  /** `part`: where the walk is. `memory`: of a board that nobody uses any more. */
+  constructor(part: number, memory = new SharedArrayBuffer(MATCHES_END)) {
+    this.memory = memory;
+    this.bytes = Buffer.from(memory);
+    this.#words = new Int32Array(memory);
+    this.#words.fill(0, 0, MATCHES_BEGIN / WORD_BYTES);
     this.#position = part;
     Atomics.store(this.#words, AT_POSITION, part);
   }
@@ -97,11 +93,14 @@ export class Board {
     return Atomics.load(this.#words, AT_STOP) !== 0;
   }
 
-  /** The thread has done with this select, `crowded` because others need the cores. */
-  get ended(): Ended | undefined {
-    const code = Atomics.load(this.#words, AT_ENDED);
-    if (code === 0) return undefined;
-    return code === CROWDED ? 'crowded' : 'done';
+  /** Nobody uses its memory any more. */
+  get isLeft(): boolean {
+    return this.isStopped && this.isEnded;
+  }
+
+  /** The thread has done with this select. */
+  get isEnded(): boolean {
+    return Atomics.load(this.#words, AT_ENDED) !== 0;
   }
 
   /** What was found in the part, if it was looked through. */
@@ -141,7 +140,7 @@ export class Board {
 
   /** Nothing that was found is ahead of part `from`, and nothing will be. */
   isSpent(from: number): boolean {
-    if (this.ended === undefined) return false;
+    if (!this.isEnded) return false;
     for (let part = from; part < from + REPORTS; part++) if (this.#isFound(part)) return false;
     return true;
   }
@@ -218,8 +217,8 @@ export class HelperBoard {
     Atomics.store(this.#words, at, part + 1);
   }
 
-  end(why: Ended): void {
-    Atomics.store(this.#words, AT_ENDED, why === 'crowded' ? CROWDED : DONE);
+  end(): void {
+    Atomics.store(this.#words, AT_ENDED, 1);
   }
 }
 

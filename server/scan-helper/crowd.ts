@@ -1,101 +1,91 @@
 // Whether others need the cores of this machine. Help is of use, and costs nobody anything, only where a core has
 // nothing to do: even a thread of the lowest priority is given slices of milliseconds on the core of the walk. So a walk
-// looks for an idle core before it asks, and the thread looks how long it had to wait for one. Linux says both;
-// where that is not known there is no help.
+// looks for an idle core before it asks, and afterwards how long it had to wait for its own: help that made it
+// wait is not asked for again for a while. Linux says both; where that is not known there is no help.
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { helperWaitedMsMax, helperWaitedShareMax } from '../../shared/base/limits.js';
+import {
+  crowdedPauseMs,
+  crowdedPauseMsMax,
+  helpedWaitMsMax,
+  helpedWaitShareMax,
+} from '../../shared/base/limits.js';
 
-/** A file of the system that says something else each time it is read. */
-class LivePage {
-  readonly #fd: number;
-  readonly #bytes = Buffer.alloc(128);
-
-  constructor(path: string) {
-    this.#fd = openSync(path, 'r');
-  }
-
-  read(): string {
-    const length = readSync(this.#fd, this.#bytes, 0, this.#bytes.length, 0);
-    return this.#bytes.toString('latin1', 0, length);
-  }
-
-  close(): void {
-    closeSync(this.#fd);
-  }
+/** Of this moment: what a crowd goes by. */
+export interface Scheduling {
+  /** Threads of this machine that want to run, this one among them. */
+  running(): number;
+  /** How long this thread wanted to run and could not, so far, in milliseconds. */
+  waitedMs(): number;
+  close(): void;
 }
 
-const openPage = (path: string): LivePage | undefined => {
+/** `0.31 0.25 0.20 2/413 9876`: two threads of 413 want to run. */
+const RUNNING = / (\d+)\/\d+ /;
+/** `SPENT WAITED SLICES`, in nanoseconds. */
+const WAITED = /^\d+ (\d+) /;
+
+/** What Linux says; some microseconds each. Undefined on other systems. For the main thread. */
+export function linuxScheduling(): Scheduling | undefined {
+  const fds: number[] = [];
   try {
-    return new LivePage(path);
+    for (const path of ['/proc/loadavg', '/proc/self/schedstat']) fds.push(openSync(path, 'r'));
   } catch {
+    for (const fd of fds) closeSync(fd);
     return undefined;
   }
-};
-
-/** `0.31 0.25 0.20 2/413 9876`: at this moment two threads of 413 want to run, ours among them. */
-const RUNNING = / (\d+)\/\d+ /;
-
-export class Cores {
-  readonly #page: LivePage;
-  readonly #count: number;
-
-  constructor(page: LivePage, count: number) {
-    this.#page = page;
-    this.#count = count;
-  }
-
-  /** Undefined where nothing can be known. */
-  static ofThisMachine(path = '/proc/loadavg', count = cpus().length): Cores | undefined {
-    const page = openPage(path);
-    return page === undefined ? undefined : new Cores(page, count);
-  }
-
-  /** One has nothing to do just now. Takes some microseconds. */
-  get isOneIdle(): boolean {
-    const [, running] = RUNNING.exec(this.#page.read()) ?? [];
-    return running !== undefined && Number(running) < this.#count;
-  }
-
-  close(): void {
-    this.#page.close();
-  }
+  const [load = -1, times = -1] = fds;
+  return {
+    running: () => numberIn(load, RUNNING) ?? Number.POSITIVE_INFINITY,
+    waitedMs: () => (numberIn(times, WAITED) ?? 0) / 1e6,
+    close: () => {
+      for (const fd of fds) closeSync(fd);
+    },
+  };
 }
 
-/** How long this thread wanted to run and could not, in milliseconds: `SPENT WAITED SLICES`, in nanoseconds. */
-export class Waiting {
-  readonly #page: LivePage | undefined;
+const page = Buffer.alloc(128);
 
-  constructor(path = '/proc/thread-self/schedstat') {
-    this.#page = openPage(path);
-  }
-
-  /** So far, in all. */
-  get ms(): number {
-    const [, waited] = this.#page?.read().split(' ') ?? [];
-    return Number(waited ?? 0) / 1e6;
-  }
-
-  close(): void {
-    this.#page?.close();
-  }
+function numberIn(fd: number, pattern: RegExp): number | undefined {
+  const length = readSync(fd, page, 0, page.length, 0);
+  const [, number] = pattern.exec(page.toString('latin1', 0, length)) ?? [];
+  return number === undefined ? undefined : Number(number);
 }
 
-/** Whether a thread had to wait for a core too much since this was made. */
 export class Crowd {
-  readonly #waiting: Pick<Waiting, 'ms'>;
-  readonly #waitedMs: number;
-  readonly #sinceMs = performance.now();
+  readonly #scheduling: Scheduling;
+  readonly #cores: number;
+  #waitedMs = 0;
+  #sinceMs = 0;
+  #pauseMs = crowdedPauseMs;
+  #pausedUntilMs = 0;
 
-  constructor(waiting: Pick<Waiting, 'ms'>) {
-    this.#waiting = waiting;
-    this.#waitedMs = waiting.ms;
+  constructor(scheduling: Scheduling, cores = cpus().length) {
+    this.#scheduling = scheduling;
+    this.#cores = cores;
   }
 
-  get isThere(): boolean {
-    const waitedMs = this.#waiting.ms - this.#waitedMs;
-    const elapsedMs = performance.now() - this.#sinceMs;
-    return waitedMs > helperWaitedMsMax + elapsedMs * helperWaitedShareMax;
+  /** A core has nothing to do just now, and help did not make anybody wait lately. */
+  get isNone(): boolean {
+    return performance.now() >= this.#pausedUntilMs && this.#scheduling.running() < this.#cores;
+  }
+
+  helpBegins(): void {
+    this.#waitedMs = this.#scheduling.waitedMs();
+    this.#sinceMs = performance.now();
+  }
+
+  /** Pauses double as long as each help makes the walk wait. */
+  helpEnds(): void {
+    const nowMs = performance.now();
+    const waitedMs = this.#scheduling.waitedMs() - this.#waitedMs;
+    const isCrowd = waitedMs > helpedWaitMsMax + (nowMs - this.#sinceMs) * helpedWaitShareMax;
+    if (isCrowd) this.#pausedUntilMs = nowMs + this.#pauseMs;
+    this.#pauseMs = isCrowd ? Math.min(2 * this.#pauseMs, crowdedPauseMsMax) : crowdedPauseMs;
+  }
+
+  close(): void {
+    this.#scheduling.close();
   }
 }

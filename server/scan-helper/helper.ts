@@ -4,12 +4,10 @@
 import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { helperPriority } from '../../shared/base/limits.js';
-import { Waiting } from './crowd.js';
 import { look } from './looking.js';
 import { questionFrom } from './question.js';
 
-const waiting = new Waiting();
 // Whoever is to be served comes before what is only looked through ahead. Of a thread, on Linux; elsewhere it would be of
 // the whole server.
 if (process.platform === 'linux') setPriority(helperPriority);
-parentPort?.on('message', (value) => look(questionFrom(value), waiting));
+parentPort?.on('message', (value) => look(questionFrom(value)));

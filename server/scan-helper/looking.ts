@@ -7,28 +7,23 @@ import { compilePredicate } from '../select/predicate.js';
 import type { Predicate } from '../select/query-plan.js';
 import { makeAddress } from '../storage/lmdb/address.js';
 import { BlockSearch } from '../storage/lmdb/unmapped/block-search.js';
-import { type Ended, HelperBoard } from './board.js';
+import { HelperBoard } from './board.js';
 import { Course, firstBlockOf, partOf } from './course.js';
-import { Crowd, type Waiting } from './crowd.js';
 import type { Question } from './question.js';
 
-/** After so many parts it looks whether others need the cores. */
-const PARTS_UNSEEN = 16;
-
-/** Never throws. `waiting` is of this thread. */
-export function look({ memory, state, where }: Question, waiting: Pick<Waiting, 'ms'>): void {
+/** Never throws. */
+export function look({ memory, state, where }: Question): void {
   const board = new HelperBoard(memory);
   let search: BlockSearch | undefined;
-  let ended: Ended = 'done';
   try {
     search = new BlockSearch(state);
     const partsEnd = partOf(state.nextBlock - 1) + 1;
-    ended = new Looking(board, search, compilePredicate(where)).run(partsEnd, waiting);
+    new Looking(board, search, compilePredicate(where)).run(partsEnd);
   } catch {
     // Damage, or the state is gone and its pages are others: the walk finds out.
   } finally {
     search?.close();
-    board.end(ended);
+    board.end();
   }
 }
 
@@ -43,24 +38,20 @@ class Looking {
     this.#matches = matches;
   }
 
-  /** Why it ended. */
-  run(partsEnd: number, waiting: Pick<Waiting, 'ms'>): Ended {
+  run(partsEnd: number): void {
     const board = this.#board;
     const course = new Course(board.position, partsEnd);
-    const crowd = new Crowd(waiting);
-    for (let parts = 1; !board.isStopped; parts++) {
-      if (parts % PARTS_UNSEEN === 0 && crowd.isThere) return 'crowded';
+    while (!board.isStopped) {
       const { position } = board;
       const next = course.next(position);
-      if (next === 'end') return 'done';
+      if (next === 'end') return;
       if (next === 'wait') {
-        if (!board.waitForWalk(position, helpedPatienceMs)) return 'done';
+        if (!board.waitForWalk(position, helpedPatienceMs)) return;
         continue;
       }
       if (next.isInNewWindow) board.turn();
       if (!this.#lookThrough(next.part)) course.skipWindow();
     }
-    return 'done';
   }
 
   /** False when there is no room for all that matches, or records are out of line. */

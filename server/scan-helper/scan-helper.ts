@@ -7,7 +7,6 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import {
-  helperCrowdedMs,
   helperIdleMs,
   helperLookMs,
   helperMemoryMax,
@@ -17,14 +16,14 @@ import {
 import type { BoundExpression } from '../../shared/select/bound.js';
 import type { UnmappedState } from '../storage/engine.js';
 import { Board } from './board.js';
-import { Cores } from './crowd.js';
+import { Crowd, linuxScheduling } from './crowd.js';
 import type { Question } from './question.js';
 
 /** What is used of the thread. */
 export type HelperThread = Pick<Worker, 'on' | 'postMessage' | 'terminate' | 'unref'>;
 
 export interface ScanHelperOptions {
-  readonly cores: Pick<Cores, 'isOneIdle' | 'close'>;
+  readonly crowd: Pick<Crowd, 'isNone' | 'helpBegins' | 'helpEnds' | 'close'>;
   /** @default startThread */
   readonly start?: () => HelperThread;
   /** Told when a thread ended by itself. */
@@ -42,13 +41,13 @@ const startThread = (): HelperThread =>
   });
 
 export class ScanHelper {
-  readonly #cores: ScanHelperOptions['cores'];
+  readonly #crowd: ScanHelperOptions['crowd'];
   readonly #start: () => HelperThread;
   readonly #onLost: (why: string) => void;
   #thread: HelperThread | undefined;
   /** Of the select that was helped last. */
   #board: Board | undefined;
-  /** Since when that wants no more help. */
+  /** Since when the last select wants no more help. */
   #stoppedMs = 0;
   /** Nobody is helped before then (performance.now). */
   #pausedUntilMs = 0;
@@ -57,12 +56,12 @@ export class ScanHelper {
 
   /** Undefined where nobody would have time to help: on one core, or where it is not known what others need. */
   static forThisMachine(onLost: (why: string) => void): ScanHelper | undefined {
-    const cores = availableParallelism() > 1 ? Cores.ofThisMachine() : undefined;
-    return cores === undefined ? undefined : new ScanHelper({ cores, onLost });
+    const scheduling = availableParallelism() > 1 ? linuxScheduling() : undefined;
+    return scheduling && new ScanHelper({ crowd: new Crowd(scheduling), onLost });
   }
 
-  constructor({ cores, start = startThread, onLost = () => undefined }: ScanHelperOptions) {
-    this.#cores = cores;
+  constructor({ crowd, start = startThread, onLost = () => undefined }: ScanHelperOptions) {
+    this.#crowd = crowd;
     this.#start = start;
     this.#onLost = onLost;
   }
@@ -73,12 +72,7 @@ export class ScanHelper {
     if (this.#isClosed || nowMs < this.#pausedUntilMs) return false;
     this.#pausedUntilMs = nowMs + helperLookMs;
     const board = this.#board;
-    if (board?.ended === 'crowded') {
-      this.#pausedUntilMs = nowMs + helperCrowdedMs;
-      this.#board = undefined;
-      return false;
-    }
-    if (board === undefined || board.ended === 'done') return this.#cores.isOneIdle;
+    if (board === undefined || board.isEnded) return this.#crowd.isNone;
     if (board.isStopped && nowMs - this.#stoppedMs > helperSilentMs) this.#lose('it is silent');
     return false;
   }
@@ -89,8 +83,9 @@ export class ScanHelper {
 
   /** Has the file looked through ahead of a walk that is in this part. To be called when it is free; `end` comes after it. */
   begin(state: UnmappedState, where: BoundExpression, part: number): Board {
-    const board = new Board(part);
+    const board = new Board(part, this.#board?.isLeft === true ? this.#board.memory : undefined);
     const question: Question = { memory: board.memory, state, where };
+    this.#crowd.helpBegins();
     this.#thread ??= this.#startThread();
     this.#thread.postMessage(question);
     this.#board = board;
@@ -100,6 +95,7 @@ export class ScanHelper {
   /** The walk wants no more help. */
   end(board: Board): void {
     board.stop();
+    if (!this.#isClosed) this.#crowd.helpEnds();
     this.#stoppedMs = performance.now();
     if (this.#thread === undefined) return;
     this.#idle ??= setTimeout(() => this.#rest(), helperIdleMs).unref();
@@ -109,7 +105,7 @@ export class ScanHelper {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#cores.close();
+    this.#crowd.close();
     await this.#drop();
   }
 

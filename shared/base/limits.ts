@@ -315,10 +315,14 @@ export const helpedPatienceMs = 200;
 export const helperPriority = 19;
 /** So often it is looked for an idle core. */
 export const helperLookMs = 1;
-/** The thread may wait for a core so long, and so much of its time; when it did longer there is no help for so long. */
-export const helperWaitedMsMax = 2;
-export const helperWaitedShareMax = 0.25;
-export const helperCrowdedMs = 100;
+/**
+ * A walk that is helped may wait for its core so long and so much of its time besides. Did it wait longer, nobody is
+ * helped for so long; twice as long when that is so again, up to the last.
+ */
+export const helpedWaitMsMax = 1;
+export const helpedWaitShareMax = 0.1;
+export const crowdedPauseMs = 100;
+export const crowdedPauseMsMax = 10_000;
 /** It ends without a question for so long, and when it has not stopped so long after it was told to. */
 export const helperIdleMs = 30_000;
 export const helperSilentMs = 2_000;
