@@ -121,8 +121,8 @@ export class Board {
     const crc = (words[word + 2] ?? 0) >>> 0;
     const start = at + MATCH_WORDS * WORD_BYTES;
     const end = start + (words[word + 3] ?? 0);
-    const isInside = at >= MATCHES_BEGIN && end >= start && end <= MATCHES_END;
-    if (!isInside || address < 0 || address >= ADDRESSES) return undefined;
+    const isInside = at >= MATCHES_BEGIN && end > start && end <= MATCHES_END;
+    if (!isInside || looked <= 0 || address < 0 || address >= ADDRESSES) return undefined;
     return { address, looked, crc, start, end, next: wholeWords(end) };
   }
 

@@ -26,7 +26,7 @@ import { Taking } from './taking.js';
 type State = 'more' | 'end';
 
 export interface HelpedScanOptions {
-  readonly stored: StoredFile;
+  readonly stored: Pick<StoredFile, 'scan'>;
   readonly unmapped: Unmapped;
   readonly helper: Pick<ScanHelper, 'isFree' | 'begin' | 'end'>;
   readonly where: BoundExpression;
@@ -69,6 +69,7 @@ export class HelpedScan implements Pick<StoredFile, 'scan'> {
     recordsMax: number,
     filter?: ScanFilter,
   ): Answer<State> {
+    delete cursor.untilBlock;
     const part = partOf(blockOf(cursor));
     if (this.#taking === undefined && this.#help?.board.isSpent(part)) this.#letGo(part + 1);
     if (!this.#isAlone && this.#help === undefined) this.#ask(part);
@@ -138,7 +139,6 @@ export class HelpedScan implements Pick<StoredFile, 'scan'> {
     const before = cursor.looked ?? 0;
     const recordsMax = Math.min(step.recordsMax, stride.records);
     return andThen(this.#options.stored.scan(cursor, visit, recordsMax, filter), (ended) => {
-      delete cursor.untilBlock;
       if (ended === 'end' && !isLast) cursor.rfa = makeRfa(untilBlock - 1, SLOTS_MAX);
       stride.note(sinceMs, (cursor.looked ?? 0) - before, blockOf(cursor) - block);
       return isLast ? ended : 'more';
