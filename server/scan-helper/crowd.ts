@@ -1,7 +1,7 @@
 // Whether others need the cores of this machine. Help is of use, and costs nobody anything, only where a core has
-// nothing to do: even a thread of the lowest priority is given slices of milliseconds on the core of the walk. So a walk
-// looks for an idle core before it asks, and afterwards how long it had to wait for its own: help that made it
-// wait is not asked for again for a while. Linux says both; where that is not known there is no help.
+// nothing to do: even a thread of the lowest priority is given slices of milliseconds on the core of the walk. So
+// a walk looks for an idle core before it asks, and afterwards how long it had to wait for its own: help that made
+// it wait is not asked for again for a while. Linux says both; where that is not known there is no help.
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import { cpus } from 'node:os';

@@ -7,7 +7,7 @@ import { helperPriority } from '../../shared/base/limits.js';
 import { look } from './looking.js';
 import { questionFrom } from './question.js';
 
-// Whoever is to be served comes before what is only looked through ahead. Of a thread, on Linux; elsewhere it would be of
-// the whole server.
+// Whoever is to be served comes before what is only looked through ahead. On Linux that is of a thread; elsewhere it
+// would be of the whole server.
 if (process.platform === 'linux') setPriority(helperPriority);
 parentPort?.on('message', (value) => look(questionFrom(value)));

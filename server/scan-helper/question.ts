@@ -1,6 +1,7 @@
 // What the thread is asked: which state of which file, which condition, and where to write what it finds. It is data
-// only; a condition is made a predicate by the same compiler on both sides. It comes as a message of node:worker_threads,
-// which only the server itself can send; that turns buffers into plain bytes, so they are made buffers again here.
+// only; a condition is made a predicate by the same compiler on both sides. It comes as a message of
+// node:worker_threads, which only the server itself can send; that turns buffers into plain bytes, so they are made
+// buffers again here.
 
 import { isObject } from '../../shared/base/is-object.js';
 import { helpedConditionMax } from '../../shared/base/limits.js';

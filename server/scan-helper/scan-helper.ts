@@ -81,7 +81,7 @@ export class ScanHelper {
     return this.#thread !== undefined;
   }
 
-  /** Has the file looked through ahead of a walk that is in this part. To be called when it is free; `end` comes after it. */
+  /** Has the file looked through ahead of a walk that is in this part. For when it is free; `end` comes after it. */
   begin(state: UnmappedState, where: BoundExpression, part: number): Board {
     const board = new Board(part, this.#board?.isLeft === true ? this.#board.memory : undefined);
     const question: Question = { memory: board.memory, state, where };

@@ -1,5 +1,5 @@
-// How far a walk gets in its next step of looking for itself: in records, as the pace of the steps before allows for, and
-// about how many blocks these are, which the thread need not look through.
+// How far a walk gets in its next step of looking for itself: in records, as the pace of the steps before allows for,
+// and about how many blocks these are, which the thread need not look through.
 
 import { Pace } from '../select/pace.js';
 

@@ -296,8 +296,8 @@ export const tableCellCharsMax = 80;
 export const tableCellCharsMin = 8;
 
 /**
- * The thread that helps scans: server/scan-helper. Blocks of one part, parts of a window, and the bytes of the matches of
- * one: for each select that is helped there is memory for two.
+ * The thread that helps scans: server/scan-helper. Blocks of one part, parts of a window, and the bytes of the
+ * matches of one: for each select that is helped there is memory for two.
  */
 export const helpedPartBlocks = 16;
 export const helpedWindowParts = 128;

@@ -22,7 +22,7 @@ import { idOf, makeFile, removeRow, rowDraft, rowSpec } from '../../conformance/
 
 export const ROWS = 10_000;
 
-/** Rows of some 900 bytes, four in a block; their group is the last digit of their id. Some are gone, whole blocks too. */
+/** Rows of some 900 bytes, four in a block; their group is the last digit of their id. Some, and blocks, are gone. */
 export async function makeTemplate(t: Test): Promise<string> {
   const path = join(t.testdir(), 'template.ism');
   const engine = createLmdbEngine();
