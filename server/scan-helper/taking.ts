@@ -5,7 +5,7 @@
 import { makeRfa, recordCrc } from '../../shared/record/rfa.js';
 import type { ScanCursor, ScanFilter, ScanVisitor } from '../storage/engine.js';
 import { addressBlock, addressSlot, makeAddress } from '../storage/lmdb/address.js';
-import type { Board, Found } from './board.js';
+import type { Board, Found, FoundMatch } from './board.js';
 import { firstBlockOf } from './course.js';
 
 /** `stopped`: the visitor said false. `bad`: what is there is no match, and nobody can go on by it. */
@@ -39,16 +39,18 @@ export class Taking {
   take(cursor: ScanCursor, visit: ScanVisitor, filter: ScanFilter | undefined): Taken {
     let passed = this.#first - 1;
     let looked = this.#counted;
+    const { bytes } = this.#board;
     try {
       while (this.left > 0) {
-        const match = this.#board.match(this.#at);
+        const match = this.#sound(this.#board.match(this.#at));
         if (match === undefined) return 'bad';
         const { start, end } = match;
-        const { bytes } = this.#board;
-        if (recordCrc(bytes.subarray(start, end)) !== match.crc) return 'bad';
         const address = this.#first + match.address;
         this.#address.block = addressBlock(address);
         this.#address.slot = addressSlot(address);
+        // What is ahead of it was passed, whatever the visitor says.
+        passed = address - 1;
+        looked = match.looked - 1;
         const isWanted = filter === undefined || filter(bytes, start, end);
         if (isWanted && !visit(bytes, start, end, this.#address)) return 'stopped';
         this.#taken++;
@@ -62,6 +64,12 @@ export class Taking {
     } finally {
       if (passed >= this.#first) this.#move(cursor, passed, looked);
     }
+  }
+
+  #sound(match: FoundMatch | undefined): FoundMatch | undefined {
+    if (match === undefined) return undefined;
+    const record = this.#board.bytes.subarray(match.start, match.end);
+    return recordCrc(record) === match.crc ? match : undefined;
   }
 
   /** Behind this address, where so many records of the part were looked at. */
