@@ -93,6 +93,11 @@ export class Board {
     return Atomics.load(this.#words, AT_STOP) !== 0;
   }
 
+  /** There is no thread any more that would say so. */
+  endForThread(): void {
+    Atomics.store(this.#words, AT_ENDED, 1);
+  }
+
   /** Nobody uses its memory any more. */
   get isLeft(): boolean {
     return this.isStopped && this.isEnded;

@@ -4,7 +4,12 @@
 // found counts only while nothing was committed since it was asked (`isNewest`); else this walk goes on alone.
 
 import { type Answer, andThen } from '../../shared/base/answer.js';
-import { helpedBlocksMax, helpedBlocksMin, helpedVisitsPerStep } from '../../shared/base/limits.js';
+import {
+  helpedBlocksMax,
+  helpedBlocksMin,
+  helpedPatienceMs,
+  helpedVisitsPerStep,
+} from '../../shared/base/limits.js';
 import { makeRfa, rfaBlock, rfaSlot } from '../../shared/record/rfa.js';
 import type { BoundExpression } from '../../shared/select/bound.js';
 import type {
@@ -54,6 +59,8 @@ export class HelpedScan implements Pick<StoredFile, 'scan'> {
   readonly #stride: Stride;
   /** Help is asked for when the walk comes to this part: many end before. */
   #askAt: number | undefined;
+  /** And not again for a while, whatever became of it (performance.now). */
+  #askAgainMs = 0;
   #help: Help | undefined;
   #isAlone = false;
   #taking: Taking | undefined;
@@ -96,7 +103,7 @@ export class HelpedScan implements Pick<StoredFile, 'scan'> {
   #ask(part: number): void {
     const { helper, unmapped, where } = this.#options;
     this.#askAt ??= part + 1;
-    if (part < this.#askAt || !helper.isFree) return;
+    if (part < this.#askAt || performance.now() < this.#askAgainMs || !helper.isFree) return;
     const state = unmapped.state();
     const blocksLeft = (state?.nextBlock ?? 0) - firstBlockOf(part);
     if (state === undefined || blocksLeft < helpedBlocksMin || state.nextBlock > helpedBlocksMax) {
@@ -104,6 +111,7 @@ export class HelpedScan implements Pick<StoredFile, 'scan'> {
       return;
     }
     this.#help = { board: helper.begin(state, where, part), state };
+    this.#askAgainMs = performance.now() + helpedPatienceMs;
   }
 
   /** Goes through some of what the thread has found from here on; false when there is nothing. */

@@ -4,8 +4,9 @@
 // buffers again here.
 
 import { isObject } from '../../shared/base/is-object.js';
-import { helpedConditionMax } from '../../shared/base/limits.js';
+import { helpedConditionMax, helpedStepsMax } from '../../shared/base/limits.js';
 import type { BoundExpression } from '../../shared/select/bound.js';
+import { effortOf } from '../../shared/select/check-effort.js';
 import type { UnmappedState } from '../storage/engine.js';
 
 export interface Question {
@@ -34,8 +35,9 @@ function withBuffers(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, withBuffers(part)]));
 }
 
-/** Whether a condition is so small that to send it takes no time worth mentioning. */
-export const isSendable = (where: BoundExpression): boolean => sizeOf(where) <= helpedConditionMax;
+/** Whether to send a condition takes no time worth mentioning, and to look through a part by it not long. */
+export const isSendable = (where: BoundExpression): boolean =>
+  sizeOf(where) <= helpedConditionMax && effortOf(where).steps <= helpedStepsMax;
 
 function sizeOf(where: BoundExpression): number {
   switch (where.op) {

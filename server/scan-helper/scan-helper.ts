@@ -85,10 +85,14 @@ export class ScanHelper {
   begin(state: UnmappedState, where: BoundExpression, part: number): Board {
     const board = new Board(part, this.#board?.isLeft === true ? this.#board.memory : undefined);
     const question: Question = { memory: board.memory, state, where };
-    this.#crowd.helpBegins();
-    this.#thread ??= this.#startThread();
-    this.#thread.postMessage(question);
     this.#board = board;
+    this.#crowd.helpBegins();
+    try {
+      this.#thread ??= this.#startThread();
+      this.#thread.postMessage(question);
+    } catch (error) {
+      this.#lose(reasonOf(error));
+    }
     return board;
   }
 
@@ -115,9 +119,7 @@ export class ScanHelper {
       if (this.#thread === thread) this.#lose(why);
     };
     thread.unref();
-    thread.on('error', (error: unknown) =>
-      lose(error instanceof Error ? error.message : 'an error'),
-    );
+    thread.on('error', (error: unknown) => lose(reasonOf(error)));
     thread.on('exit', (code) => lose(`it ended with ${code}`));
     return thread;
   }
@@ -129,16 +131,19 @@ export class ScanHelper {
   }
 
   #rest(): void {
-    this.#idle = undefined;
-    void this.#drop();
+    if (this.#board?.isEnded === false) this.#idle?.refresh();
+    else void this.#drop();
   }
 
   async #drop(): Promise<void> {
     const thread = this.#thread;
     this.#thread = undefined;
+    this.#board?.endForThread();
     this.#board = undefined;
     clearTimeout(this.#idle);
     this.#idle = undefined;
     await thread?.terminate();
   }
 }
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : 'an error');

@@ -305,11 +305,12 @@ export const helpedMatchBytesMax = 512 * 1024;
 /** Blocks still ahead of a walk that asks for help, and the most a file can have: parts are numbers of 31 bits. */
 export const helpedBlocksMin = 512;
 export const helpedBlocksMax = 2 ** 35;
-/** Terms and values of a condition that is sent to it. */
+/** Terms and values of a condition that is sent to it, and steps from byte to byte it may need for one record. */
 export const helpedConditionMax = 1024;
+export const helpedStepsMax = 64 * 1024;
 /** Matches it found, and parts, that one step of a select takes. */
 export const helpedVisitsPerStep = 128;
-/** A walk that stands still for so long, because its client does, is helped no more. */
+/** A walk that stands still for so long, because its client does, is left alone; and none asks again sooner. */
 export const helpedPatienceMs = 200;
 /** The lowest there is: it gets what nobody else wants. */
 export const helperPriority = 19;

@@ -200,6 +200,32 @@ t.test('a file that is deleted is held by nobody once the walk is over', async (
   t.equal(openedBy(), 0);
 });
 
+t.test('a thread that dies, or does nothing, costs nothing but its help', async (t) => {
+  const { file } = await openCopy(t, await template);
+  const dying = await helpedHalfway(t, file, "rec(9,1) = '3'");
+  const whole = await walkAlone(file, dying.matches);
+  await dying.helper.close();
+  await goOn(dying.scan, dying.walk, dying.matches);
+  t.same(dying.walk.ids, whole.ids);
+  t.equal(dying.walk.cursor.looked, whole.looked);
+  const { where, matches } = conditionOf(file, "rec(9,1) = '3'");
+  let begun = 0;
+  const hanging = {
+    isFree: true,
+    begin(_state: unknown, _where: unknown, part: number) {
+      begun++;
+      return new Board(part);
+    },
+    end: () => undefined,
+  };
+  const { scan, walked } = helpedScan(file, hanging, where);
+  const walk: Walk = { cursor: wholeFile(), ids: [] };
+  await goOn(scan, walk, matches);
+  t.same(walk.ids, whole.ids);
+  t.equal(walked(), whole.looked);
+  t.equal(begun, 1);
+});
+
 t.test('nonsense on the board costs nothing but the help', async (t) => {
   const { file } = await openCopy(t, await template);
   const { where, matches } = conditionOf(file, "rec(9,1) = '3'");

@@ -132,6 +132,27 @@ t.test('one that is lost leaves everybody alone for a while', async (t) => {
   t.equal(lost.length, 2);
 });
 
+t.test('one that cannot be started is lost too', async (t) => {
+  const lost: string[] = [];
+  const helper = new ScanHelper({
+    crowd: {
+      isNone: true,
+      helpBegins: () => undefined,
+      helpEnds: () => undefined,
+      close: () => undefined,
+    },
+    start: () => {
+      throw new Error('no more threads');
+    },
+    onLost: (why) => lost.push(why),
+  });
+  t.ok(helper.isFree);
+  const board = helper.begin(state, where, 4);
+  t.ok(board.isEnded);
+  t.same(lost, ['no more threads']);
+  t.notOk(helper.isFree);
+});
+
 t.test('one that does not stop is ended', async (t) => {
   const { scene, helper, threads, lost, isFree } = makeScene(t);
   t.ok(isFree());
@@ -150,6 +171,8 @@ t.test('one that nobody asks is ended, and made again', async (t) => {
   const { scene, helper, threads, lost, isFree } = makeScene(t);
   t.ok(isFree());
   helper.end(helper.begin(state, where, 4));
+  scene.idle();
+  t.notOk(threads[0]?.isTerminated, 'it is not idle yet');
   threads[0]?.endLast();
   scene.idle();
   t.ok(threads[0]?.isTerminated);
@@ -216,4 +239,7 @@ t.test('what is no question is refused, and a large condition is not sent', asyn
   t.ok(isSendable(among(helpedConditionMax)));
   t.notOk(isSendable(among(helpedConditionMax + 1)));
   t.notOk(isSendable({ op: 'and', terms: [among(helpedConditionMax), where] }));
+  const long = { ...operand, length: 200_000 };
+  const pattern = ['any', { literal: Buffer.from('ab') }, 'any'] as const;
+  t.notOk(isSendable({ op: 'like', operand: long, pattern, nocase: false, negated: false }));
 });
