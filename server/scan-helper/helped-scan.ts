@@ -76,7 +76,7 @@ export class HelpedScan implements Pick<StoredFile, 'scan'> {
     recordsMax: number,
     filter?: ScanFilter,
   ): Answer<State> {
-    delete cursor.untilBlock;
+    cursor.untilBlock = Number.POSITIVE_INFINITY;
     const part = partOf(blockOf(cursor));
     if (this.#taking === undefined && this.#help?.board.isSpent(part)) this.#letGo(part + 1);
     if (!this.#isAlone && this.#help === undefined) this.#ask(part);

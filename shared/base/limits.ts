@@ -315,7 +315,7 @@ export const helpedPatienceMs = 200;
 /** The lowest there is: it gets what nobody else wants. */
 export const helperPriority = 19;
 /** So often it is looked for an idle core. */
-export const helperLookMs = 1;
+export const helperLookMs = 4;
 /**
  * A walk that is helped may wait for its core so long and so much of its time besides. Did it wait longer, nobody is
  * helped for so long; twice as long when that is so again, up to the last.
