@@ -38,8 +38,8 @@ export interface StoredRecord {
 }
 
 export interface LocatedRecord extends StoredRecord {
-  /** Where in the index it was found. */
-  readonly place: Buffer;
+  /** Where in the index it was found; perhaps the very bytes it was sought by: copy what is kept. */
+  readonly place: Uint8Array;
 }
 
 /** Index keys of a record, by key number; undefined where a null key leaves it out of that index. */
