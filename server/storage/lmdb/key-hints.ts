@@ -12,7 +12,7 @@ import { keyHintBytesMax, keyHintBytesMin, keyHintMissesMin } from '../../../sha
 import { addressBlock, addressSlot, makeAddress } from './address.js';
 import { addressOf } from './index-walk.js';
 import { NOTHING } from './mapped/memory-map.js';
-import type { TreePage, ValuePlace } from './mapped/tree-page.js';
+import { PageFault, type TreePage, type ValuePlace } from './mapped/tree-page.js';
 
 const WORDS_OF_ENTRY = 2;
 const WORDS_OF_BUCKET = 4 * WORDS_OF_ENTRY;
@@ -61,8 +61,8 @@ export class KeyHints {
   }
 
   /**
-   * Takes in what a search came to: node `index` of a leaf, and all of that leaf while there is room. The leaf is
-   * read only where neither of its ends is known: a key that is new in a known leaf, or was given up, is taken in alone.
+   * Takes in what a search came to: node `index` of a leaf, and all of that leaf while there is room, unless one of
+   * its ends is known: a key that is new in such a leaf, or was given up, is taken in alone.
    */
   learn(leaf: TreePage, index: number, lastPage: number): void {
     this.#misses++;
@@ -70,11 +70,14 @@ export class KeyHints {
       if (this.#words.length > 0) this.#note(leaf, index, lastPage);
       return;
     }
-    if (this.#knows(leaf, 0) || this.#knows(leaf, leaf.count - 1)) {
-      this.#note(leaf, index, lastPage);
-      return;
+    try {
+      const isKnown = this.#knows(leaf, 0) || this.#knows(leaf, leaf.count - 1);
+      if (isKnown) this.#note(leaf, index, lastPage);
+      else for (let each = 0; each < leaf.count; each++) this.#note(leaf, each, lastPage);
+    } catch (error) {
+      // Only who seeks a damaged entry is told.
+      if (!(error instanceof PageFault)) throw error;
     }
-    for (let each = 0; each < leaf.count; each++) this.#note(leaf, each, lastPage);
   }
 
   /** Forgets all and gives the memory back. */
