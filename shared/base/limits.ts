@@ -188,6 +188,14 @@ export const treeDepthMax = 32;
 /** LMDB's number of the newest transaction is put right so often for one transaction, and by so many. */
 export const headTriesMax = 100;
 export const headSetBackMax = 100_000;
+/**
+ * Hints where the records of a unique key are (adaptive hash index): bytes for one key of a file at first and at most
+ * (1.5 million records), for all of a process; and searches of the index before there are any.
+ */
+export const keyHintBytesMin = 64 * 1024;
+export const keyHintBytesMax = 16 * 1024 * 1024;
+export const keyHintBytesOfProcessMax = 64 * 1024 * 1024;
+export const keyHintMissesMin = 256;
 /** A figure of free disk space is used again for so long, as long as it says that there is plenty. */
 export const freeBytesAgeMs = 50;
 export const diskPlentyBytes = 1024 * 1024 * 1024;

@@ -73,8 +73,10 @@ export const READ_RULES: Readonly<Record<string, StorageRule>> = {
     ids.push(bytes(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff), bytes(0, 0, 0));
     for (const id of ids) await insertRow(file, { id: id.toString('latin1') });
     const order = ids.map((id) => id.toString('latin1').padEnd(8)).sort();
-    const at = async (edge: Edge, direction: 'forward' | 'reverse') =>
-      (await file.seek(0, edge, direction))?.place.toString('latin1');
+    const at = async (edge: Edge, direction: 'forward' | 'reverse') => {
+      const found = await file.seek(0, edge, direction);
+      return found && Buffer.from(found.place).toString('latin1');
+    };
     for (const prefix of [bytes(0x41, 0xff), bytes(0x41, 0xff, 0xff), bytes(0xff), bytes(0)]) {
       const text = prefix.toString('latin1');
       const inside = order.filter((id) => id.startsWith(text));

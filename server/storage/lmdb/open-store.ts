@@ -31,7 +31,7 @@ import { damaged, readError } from './lmdb-error.js';
 import type { Committed } from './mapped/committed.js';
 import { Tree } from './mapped/tree.js';
 import { TreeCursor } from './mapped/tree-cursor.js';
-import { PageFault } from './mapped/tree-page.js';
+import { PageFault, type ValuePlace } from './mapped/tree-page.js';
 import { numberKey } from './number-key.js';
 import { PageFile } from './page-file.js';
 import { inspectTrees, type SalvageView, type TreeInspection } from './salvage-view.js';
@@ -151,6 +151,16 @@ export class Store {
     }
     const bytes = this.blocks.getBinaryFast(number, options);
     return bytes === undefined ? undefined : this.environment.shared(bytes, bytes.length);
+  }
+
+  /**
+   * Where a block of the committed state lies, good as long as that is and until the next is asked for. Undefined
+   * when there is none, or when `block` has to get it another way: its tree is damaged.
+   */
+  blockPlace(number: number): ValuePlace | undefined {
+    if (!this.isSound(TABLE_BLOCKS)) return undefined;
+    const { blocks } = this.#trees;
+    return blocks.findNumber(number, blockKey(number)) ? blocks.value : undefined;
   }
 
   /** Blocks in order of their numbers, from `start` on; the values as `block` gives them. */
