@@ -4,12 +4,14 @@
 
 import type { ScanCursor } from '../engine.js';
 import { makeRoom } from '../room.js';
+import { checkedPart } from './block-reader.js';
 
 /** Copies kept for the next calls. */
 const KEPT_MAX = 4;
 
 export interface BlockCopy {
   readonly bytes: Buffer;
+  readonly checkedPart: Buffer;
   /** The block it is a copy of, 0 for none; in which state of the file (`Committed.version`). */
   block: number;
   version: number;
@@ -36,7 +38,14 @@ export class BlockCopies {
     const other = this.#takeOf(undefined) ?? (isFull ? this.#kept.shift() : undefined);
     if (other !== undefined) return Object.assign(other, { scan, block: 0 });
     const bytes = makeRoom(this.#blockBytes);
-    return { bytes, block: 0, version: 0, isIntact: undefined, scan };
+    return {
+      bytes,
+      checkedPart: checkedPart(bytes),
+      block: 0,
+      version: 0,
+      isIntact: undefined,
+      scan,
+    };
   }
 
   give(copy: BlockCopy): void {

@@ -5,7 +5,7 @@
 import { indexKeyBytesMax } from '../../../shared/base/limits.js';
 import type { Direction, Edge } from '../engine.js';
 import { copyBytes, INSERTION_BYTES, type PlaceRange } from '../place.js';
-import { addressAt, addressBlock, makeAddress } from './address.js';
+import { addressAt, addressBlock, addressSlot } from './address.js';
 import { ADDRESS_BYTES, BLOCK_NUMBER_BYTES } from './format.js';
 import type { Tree } from './mapped/tree.js';
 import { TreeCursor } from './mapped/tree-cursor.js';
@@ -46,7 +46,7 @@ export class IndexWalk {
     const keyBytes = placeBytes(entries);
     const address = addressOf(entries.locateValue());
     this.block = addressBlock(address);
-    this.slot = address - makeAddress(this.block, 0);
+    this.slot = addressSlot(address);
     this.count = 1;
     const most = Math.min(entries.following, countMax - 1);
     if (most > 0) this.#lengthen(most, keyBytes);

@@ -134,10 +134,11 @@ export class Walk {
     const isSound = this.#isVouchedFor(count);
     const { overheadBytes } = this.#store.layout;
     let { left } = this;
+    this.#address.block = this.#copy.block;
     this.passed = 0;
     // Runs for every record of a scan: the directory is read here, not through block-reader.ts.
-    for (let n = 0; n < count; n++) {
-      const slot = first + n * step;
+    let slot = first;
+    for (let n = 0; n < count; n++, slot += step) {
       const entry = BLOCK_HEADER_BYTES + slot * SLOT_ENTRY_BYTES;
       const at = slot < slots ? ((block[entry] ?? 0) << 8) | (block[entry + 1] ?? 0) : 0;
       if (at === 0 && this.#key === undefined) continue;
@@ -220,7 +221,6 @@ export class Walk {
   }
 
   #visit(bytes: Buffer, start: number, end: number, slot: number): boolean {
-    this.#address.block = this.#copy.block;
     this.#address.slot = slot;
     return this.#bounds.visit(bytes, start, end, this.#address);
   }
@@ -232,8 +232,9 @@ export class Walk {
   }
 
   #checkBlock(): boolean {
-    this.#copy.isIntact ??= isBlockIntact(this.#block);
-    return this.#copy.isIntact;
+    const copy = this.#copy;
+    copy.isIntact ??= isBlockIntact(copy.bytes, copy.checkedPart);
+    return copy.isIntact;
   }
 
   #proveBlock(): boolean {
