@@ -19,11 +19,11 @@ export const frameBytesMax = 2 * 1024 * 1024;
 export const streamFrameBytes = 64 * 1024;
 /** Buffers of such frames that a server keeps for the next ones. */
 export const frameBuffersKeptMax = 64;
-/** Bytes a stream may have on the way before its reader grants more. */
-export const streamCreditBytes = 1024 * 1024;
+/** Bytes a stream may have on the way before its reader grants more: with half of it a tenth of the time goes into waiting. */
+export const streamCreditBytes = 2 * 1024 * 1024;
 export const streamCreditBytesMax = 8 * 1024 * 1024;
 /** Frames of a scan that wait at the client for their reader: credit of frames as small as 64 bytes. */
-export const streamFramesQueuedMax = 16 * 1024;
+export const streamFramesQueuedMax = streamCreditBytes / 64;
 /** MessagePack of control messages, checked before it is decoded. */
 export const messageDepthMax = 16;
 export const messageElementsMax = 128 * 1024;
