@@ -2,12 +2,10 @@
 // what it is, so that a call that begins within a block neither copies nor checks that anew. A file keeps a few;
 // a scan that finds its own gone makes another.
 
+import { blockCopiesMax } from '../../../shared/base/limits.js';
 import type { ScanCursor } from '../engine.js';
 import { makeRoom } from '../room.js';
 import { checkedPart } from './block-reader.js';
-
-/** Copies kept for the next calls. */
-const KEPT_MAX = 4;
 
 export interface BlockCopy {
   readonly bytes: Buffer;
@@ -34,7 +32,7 @@ export class BlockCopies {
   take(scan: ScanCursor): BlockCopy {
     const own = this.#takeOf(scan);
     if (own !== undefined) return own;
-    const isFull = this.#kept.length === KEPT_MAX;
+    const isFull = this.#kept.length === blockCopiesMax;
     const other = this.#takeOf(undefined) ?? (isFull ? this.#kept.shift() : undefined);
     if (other !== undefined) return Object.assign(other, { scan, block: 0 });
     const bytes = makeRoom(this.#blockBytes);
@@ -49,7 +47,7 @@ export class BlockCopies {
   }
 
   give(copy: BlockCopy): void {
-    if (this.#kept.length === KEPT_MAX) this.#kept.shift();
+    if (this.#kept.length === blockCopiesMax) this.#kept.shift();
     this.#kept.push(copy);
   }
 

@@ -165,16 +165,16 @@ export class Walk {
   }
 
   /**
-   * Whether `count` more records are vouched for by their block, as far as that need be known. One or two are checked
-   * faster by themselves, the many of a clustered block by that of the block: at once, when the block
-   * before it was one of these. Of a filter one never knows.
+   * Whether `count` more records are vouched for by their block, as far as that need be known. One or two are
+   * checked faster by themselves, the many of a clustered block by that of the block: at once, when the
+   * block before it was one of these. Of a filter one never knows.
    */
   #isVouchedFor(count: number): boolean {
     if (this.#key === undefined || this.#filter !== undefined) return this.isSound();
     return this.#isTrusted(count);
   }
 
-  /** Shows what is no plain record in a sound block to the visitor, if the filter wants it; ERR_DAMAGED when it is bad. */
+  /** Shows what is no plain record of a sound block, if the filter wants it; ERR_DAMAGED when it is bad. */
   #show(slot: number, isSound: boolean): boolean {
     const block = this.#block;
     if (slot >= this.slots || slotStart(block, slot) === 0)
