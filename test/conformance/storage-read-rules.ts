@@ -3,6 +3,7 @@ import { makeRfa, recordCrc } from '../../shared/record/rfa.js';
 import {
   idOf,
   insertRow,
+  noteOf,
   removeRow,
   rewriteRow,
   rowBytes,
@@ -195,6 +196,33 @@ export const READ_RULES: Readonly<Record<string, StorageRule>> = {
         const reverse = await scanIds(file, order, 'reverse', step);
         t.same(reverse, [...all].reverse(), `${order} reverse by ${step}`);
       }
+    }
+  },
+
+  'shows in each step of a scan what was changed since the one before': async (t, file) => {
+    const ids = Array.from({ length: 40 }, (_, n) => `${10 + n}`);
+    await file.insertMany(ids.map((id) => rowDraft({ id, note: 'old' })));
+    for (const [order, note] of [
+      [0, 'new'],
+      ['stored', 'newer'],
+    ] as const) {
+      const cursor: ScanCursor = { order, direction: 'forward', from: START, until: END };
+      const seen: string[] = [];
+      const visit = (bytes: Buffer, start: number, end: number): boolean => {
+        const record = bytes.subarray(start, end);
+        return seen.push(`${idOf(record)} ${noteOf(record)}`) > 0;
+      };
+      for (const id of ids) {
+        const found = await file.find(0, Buffer.from(id.padEnd(8)));
+        if (found === undefined) throw new Error('not found');
+        await rewriteRow(file, found, { id, note });
+        await file.scan(cursor, visit, 1);
+      }
+      t.same(
+        seen,
+        ids.map((id) => `${id} ${note}`),
+      );
+      t.equal(await file.scan(cursor, visit, 1), 'end');
     }
   },
 

@@ -18,6 +18,7 @@ import {
   AT_SLOTS,
   AT_USED,
   BLOCK_HEADER_BYTES,
+  CRC_BYTES,
   LARGE_MARK,
   SLOT_ENTRY_BYTES,
   STORED_INSERTION_BYTES,
@@ -66,6 +67,9 @@ export function isSlotPlausible(
   return start >= directoryEnd && at + start + length <= end && length >= overheadBytes;
 }
 
-/** True when a block is as it was written. */
-export const isBlockIntact = (block: Buffer): boolean =>
-  block.readUInt32BE(AT_CRC) === recordCrc(block.subarray(AT_CRC + 4));
+/** What the CRC of a block is of. */
+export const checkedPart = (block: Buffer): Buffer => block.subarray(AT_CRC + CRC_BYTES);
+
+/** True when a block is as it was written; `checked` is its checked part. */
+export const isBlockIntact = (block: Buffer, checked = checkedPart(block)): boolean =>
+  block.readUInt32BE(AT_CRC) === recordCrc(checked);

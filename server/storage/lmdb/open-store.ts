@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { RsyndError } from '../../../shared/base/error.js';
 import type { FileSpec } from '../../../shared/record/file-spec.js';
-import { makeRoom } from '../room.js';
+import { BlockCopies } from './block-copies.js';
 import { type Counters, decodeCounters } from './counters.js';
 import { type Definition, decodeDefinition } from './definition-entry.js';
 import {
@@ -37,9 +37,6 @@ import { PageFile } from './page-file.js';
 import { inspectTrees, type SalvageView, type TreeInspection } from './salvage-view.js';
 import { ScanProof } from './scan-proof.js';
 
-/** Rooms kept for the next scan. */
-const ROOMS_KEPT_MAX = 4;
-
 export type IndexTable = Table<Uint8Array, number>;
 
 const blockKey = numberKey(BLOCK_NUMBER_BYTES);
@@ -58,6 +55,8 @@ export class Store {
   readonly layout: FileLayout;
   /** Blocks that scans found sound. */
   readonly proof = new ScanProof();
+  /** Blocks that scans have at hand. */
+  readonly copies: BlockCopies;
   readonly header: Table<Uint8Array, Buffer>;
   /** For writing; reads go through `block` and `blocksFrom`. */
   readonly blocks: Table<number, Buffer>;
@@ -73,7 +72,6 @@ export class Store {
   };
   readonly #indexes: readonly (IndexTable | undefined)[];
   readonly #countersKey = countersKey();
-  readonly #rooms: Buffer[] = [];
   spec: FileSpec;
   /** The run of the machine, for the log; undefined when LMDB flushes each transaction itself. */
   readonly bootId: string | undefined;
@@ -90,6 +88,7 @@ export class Store {
     this.bootId = bootId;
     this.#salvage = salvage;
     this.layout = layoutOf(path, spec, blockBytes);
+    this.copies = new BlockCopies(this.layout.blockBytes);
     this.spec = spec;
     this.header = this.#required(environment.header(), 'its header');
     this.blocks = this.#required(environment.blocks(), 'its table of records');
@@ -183,15 +182,6 @@ export class Store {
     }
     const bytes = this.large.getBinaryFast(address, options);
     return bytes === undefined ? undefined : this.environment.shared(bytes, bytes.length);
-  }
-
-  /** Room for a block, nobody else's until it is given back: a scan may be begun within another. */
-  takeRoom(): Buffer {
-    return this.#rooms.pop() ?? makeRoom(this.layout.blockBytes);
-  }
-
-  giveRoom(room: Buffer): void {
-    if (this.#rooms.length < ROOMS_KEPT_MAX) this.#rooms.push(room);
   }
 
   indexLayout(key: number): IndexLayout {
