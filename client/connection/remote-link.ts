@@ -20,6 +20,7 @@ import type {
   SelectRequest,
 } from '../../shared/protocol/message.js';
 import { PREAMBLE, PROTOCOL_VERSION } from '../../shared/protocol/version.js';
+import { DirectWriter } from '../../shared/socket/direct-writer.js';
 import type { ServerAddress } from '../filespec.js';
 import type { ResolvedConnect } from '../open-options.js';
 import { startCall, startCallFor } from './call.js';
@@ -69,6 +70,7 @@ class RemoteLink implements Link, Transport {
   readonly #channels = new ChannelNumbers();
   readonly #reader = new FrameReader({ direction: 'reply', frameBytesMax });
   readonly #writer = new FrameWriter();
+  readonly #directly: DirectWriter;
   readonly #gone: Promise<void>;
   #heartbeat: Heartbeat | undefined;
   #state: 'greeting' | 'open' | 'closing' | 'closed' = 'greeting';
@@ -82,6 +84,7 @@ class RemoteLink implements Link, Transport {
     this.#server = server;
     this.#dialled = dialled;
     this.#socket = socket;
+    this.#directly = new DirectWriter(socket);
     this.#gone = new Promise((resolve) => socket.once('close', () => resolve()));
     dialled.listen({
       take: (chunk) => this.#take(chunk),
@@ -211,7 +214,7 @@ class RemoteLink implements Link, Transport {
     const pieces = this.#writer.take();
     if (pieces.length === 0 || !socket.writable) return;
     if (pieces.length > 1) socket.cork();
-    for (const piece of pieces) socket.write(piece);
+    for (const piece of pieces) this.#directly.write(piece);
     if (pieces.length > 1) socket.uncork();
     // Requests may have been held back by the bytes that have just left.
     if (!socket.writableNeedDrain) this.#exchange.resume();

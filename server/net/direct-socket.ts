@@ -4,12 +4,17 @@
 //   node:tls ──push──▶ flowing, nothing queued ─────────────────▶ take
 //                └───▶ paused, or something queued ──▶ queue ──▶ 'data' ──▶ take
 //
-// Should node ever deliver in another way than by push(), all goes the second way.
+// Where node lets us, it decrypts into one buffer that all sockets share; what is pushed is a copy, so nothing of one
+// connection is ever seen through another. Should node deliver in another way than by push(), all goes the second way.
 
 import { TLSSocket } from 'node:tls';
+import { readInto } from './read-into.js';
 
 /** Takes bytes, and owns them from then on. */
 export type Take = (chunk: Buffer) => void;
+
+/** A whole TLS record. Filled and copied from in one go. */
+const recordBuffer = Buffer.allocUnsafeSlow(16 * 1024);
 
 export class DirectSocket extends TLSSocket {
   #take: Take | undefined;
@@ -17,6 +22,7 @@ export class DirectSocket extends TLSSocket {
   /** In place of a listener for 'data'. pause() and resume() hold for it too. */
   readDirectly(take: Take): void {
     this.#take = take;
+    readInto(this, recordBuffer, (bytes) => this.#pushCopy(bytes));
     this.on('data', take);
   }
 
@@ -28,5 +34,12 @@ export class DirectSocket extends TLSSocket {
     }
     take(chunk);
     return true;
+  }
+
+  /** Small copies are cut from a larger piece by node. */
+  #pushCopy(bytes: number): boolean {
+    const chunk = Buffer.allocUnsafe(bytes);
+    recordBuffer.copy(chunk, 0, 0, bytes);
+    return this.push(chunk);
   }
 }

@@ -27,6 +27,7 @@ import type { Frame } from '../../shared/protocol/frame.js';
 import { FrameReader } from '../../shared/protocol/frame-reader.js';
 import { FrameWriter } from '../../shared/protocol/frame-writer.js';
 import type { Reply, Request } from '../../shared/protocol/message.js';
+import { DirectWriter } from '../../shared/socket/direct-writer.js';
 import { errorReply } from '../operation/error-reply.js';
 import { giveFrameBuffer } from '../operation/frame-buffers.js';
 import type { Session, SessionOutput } from '../session/session.js';
@@ -80,6 +81,7 @@ export class SessionConnection implements SessionOutput {
     frameBytesMax: frameBeforeLoginBytesMax,
   });
   readonly #writer = new FrameWriter();
+  readonly #directly: DirectWriter;
   readonly #openedAt: number;
   #lastHeardAt: number;
   #lastRequestAt: number;
@@ -100,6 +102,7 @@ export class SessionConnection implements SessionOutput {
     this.#lastRequestAt = this.#openedAt;
     this.session = options.makeSession(this);
     const { socket } = options;
+    this.#directly = new DirectWriter(socket);
     const take = (chunk: Buffer): void => this.#take(chunk);
     if (socket instanceof DirectSocket) socket.readDirectly(take);
     else socket.on('data', take);
@@ -111,7 +114,7 @@ export class SessionConnection implements SessionOutput {
 
   /** Bytes made for this client that it has not taken yet. */
   get queuedBytes(): number {
-    return this.#writer.pendingBytes + this.#options.socket.writableLength;
+    return this.#writer.pendingBytes + this.#bytesInSocket;
   }
 
   get isCongested(): boolean {
@@ -243,7 +246,7 @@ export class SessionConnection implements SessionOutput {
   /** Not while an earlier write is under way: the socket would only keep it until that is done. */
   #writeEarly(): void {
     if (this.#writer.pendingBytes < earlyReplyBytes) return;
-    if (this.#options.socket.writableLength === 0) this.#write();
+    if (this.#directly.isIdle) this.#write();
   }
 
   readonly #flush = (): void => {
@@ -270,8 +273,12 @@ export class SessionConnection implements SessionOutput {
     const { socket } = this.#options;
     const isOverWhenWritten =
       piece.length >= FRAME_OF_RECORDS_BYTES_MIN && socket instanceof Socket;
-    if (!isOverWhenWritten) socket.write(piece);
+    if (!isOverWhenWritten) this.#directly.write(piece);
     else socket.write(piece, (error) => error == null && giveFrameBuffer(piece));
+  }
+
+  get #bytesInSocket(): number {
+    return this.#options.socket.writableLength + this.#directly.bytesUnderWay;
   }
 
   /** Once a turn, however many ask for it. */
@@ -304,7 +311,7 @@ export class SessionConnection implements SessionOutput {
 
   /** True when bytes wait for the client and it has taken none of them since the deadline began. */
   #isWriteStalled(now: number): boolean {
-    const queued = this.#options.socket.writableLength;
+    const queued = this.#bytesInSocket;
     const hasProgress = queued === 0 || queued < this.#queuedBefore;
     this.#queuedBefore = queued;
     if (hasProgress) this.#stalledSince = undefined;
