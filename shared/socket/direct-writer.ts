@@ -14,6 +14,7 @@
 // A handle encrypts, or copies, before writeBuffer returns, so nothing keeps the bytes. What is under way is not in
 // socket.writableLength. A failure that nobody waits for is heard by reading, as any loss of a connection.
 
+import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { getSystemErrorName } from 'node:util';
@@ -21,8 +22,8 @@ import { isObject } from '../base/is-object.js';
 import { directWriteBytesMax } from '../base/limits.js';
 
 interface WriteRequest {
-  /** Told how the write ended: 0, or an error number below 0. */
-  oncomplete: ((status: number) => void) | undefined;
+  /** Told how the write ended: 0, or an error number below 0. Without it that costs nothing. */
+  oncomplete?: (status: number) => void;
   getAsyncId(): number;
 }
 
@@ -36,6 +37,7 @@ interface WriteHandle {
 type Done = (error?: Error | null) => void;
 
 const NO_WRITE = -1;
+const NOT_TAKEN = -constants.errno.EPIPE;
 
 /** Undefined until a first write was seen; then whether node is as we know it. */
 let writeRequests: WriteRequestClass | 'unknown' | undefined;
@@ -46,7 +48,6 @@ export class DirectWriter {
   #request: WriteRequest | undefined;
   /** Of the direct write made last. */
   #bytes = 0;
-  #status = 0;
 
   constructor(socket: Duplex) {
     this.#socket = socket;
@@ -65,9 +66,11 @@ export class DirectWriter {
 
   /** As socket.write(). */
   write(bytes: Buffer): void {
+    const handle = this.#handle;
     const request = this.#request ?? this.#makeRequest();
-    if (request === undefined || !this.#mayPass(bytes)) this.#socket.write(bytes);
-    else this.#writeDirectly(request, bytes);
+    const isDirect = handle !== undefined && request !== undefined && this.#mayPass(bytes);
+    if (isDirect) this.#writeDirectly(handle, request, bytes);
+    else this.#socket.write(bytes);
   }
 
   get #isUnderWay(): boolean {
@@ -82,20 +85,13 @@ export class DirectWriter {
     );
   }
 
-  /** Nobody is called back when it ends, unless at once, which is how it fails. */
-  #writeDirectly(request: WriteRequest, bytes: Buffer): void {
+  /** Nobody is called back when it ends. One that ends at once has failed: its socket takes no more. */
+  #writeDirectly(handle: WriteHandle, request: WriteRequest, bytes: Buffer): void {
     this.#bytes = bytes.length;
-    this.#status = 0;
-    request.oncomplete = this.#noteStatus;
-    const refused = this.#handle?.writeBuffer(request, bytes) ?? 0;
-    request.oncomplete = undefined;
-    const status = Math.min(refused, this.#status);
-    if (status < 0) this.#socket.destroy(writeError(status));
+    const status = handle.writeBuffer(request, bytes);
+    if (status === 0 && this.#isUnderWay) return;
+    this.#socket.destroy(writeError(status === 0 ? NOT_TAKEN : status));
   }
-
-  readonly #noteStatus = (status: number): void => {
-    this.#status = status;
-  };
 
   /** Undefined while it is not known how, or when it is known that we cannot. */
   #makeRequest(): WriteRequest | undefined {
@@ -125,7 +121,7 @@ export class DirectWriter {
     const request = this.#request;
     if (request === undefined || !this.#isUnderWay) return goOn();
     request.oncomplete = (status) => {
-      request.oncomplete = undefined;
+      Reflect.deleteProperty(request, 'oncomplete');
       if (this.#socket.destroyed) done(null);
       else if (status < 0) done(writeError(status));
       else goOn();
