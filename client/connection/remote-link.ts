@@ -88,7 +88,7 @@ class RemoteLink implements Link, Transport {
     this.#gone = new Promise((resolve) => socket.once('close', () => resolve()));
     dialled.listen({
       take: (chunk) => this.#take(chunk),
-      copies: (bytes) => this.#reader.copies(bytes),
+      borrow: (buffer, bytes) => this.#borrow(buffer, bytes),
     });
     socket.on('drain', () => this.#exchange.resume());
     socket.on('error', (error) => this.#fail(this.#socketError(error)));
@@ -221,13 +221,30 @@ class RemoteLink implements Link, Transport {
   };
 
   #take(chunk: Buffer): void {
-    if (this.#state === 'closing' || this.#state === 'closed') return;
+    if (!this.#isListening) return;
     this.#heartbeat?.heard();
+    this.#reader.push(chunk);
+    this.#dispatchAll();
+  }
+
+  #borrow(buffer: Buffer, bytes: number): void {
+    if (!this.#isListening) return;
+    this.#heartbeat?.heard();
+    this.#reader.lend(buffer, bytes);
+    this.#dispatchAll();
+  }
+
+  get #isListening(): boolean {
+    return this.#state !== 'closing' && this.#state !== 'closed';
+  }
+
+  /** All that came, or the link is lost: nothing is left in the reader. */
+  #dispatchAll(): void {
     try {
-      this.#reader.push(chunk);
       let frame = this.#reader.next();
       while (frame !== undefined) {
-        this.#dispatch(frame.channel, frame.request, decodeReply(frame.verb, frame.body));
+        const reply = decodeReply(frame.verb, frame.bytes, frame);
+        this.#dispatch(frame.channel, frame.request, reply);
         frame = this.#reader.next();
       }
     } catch (error) {

@@ -104,7 +104,8 @@ export class SessionConnection implements SessionOutput {
     const { socket } = options;
     this.#directly = new DirectWriter(socket);
     const take = (chunk: Buffer): void => this.#take(chunk);
-    if (socket instanceof DirectSocket) socket.readDirectly(take);
+    const borrow = (buffer: Buffer, bytes: number): void => this.#borrow(buffer, bytes);
+    if (socket instanceof DirectSocket) socket.readDirectly({ take, borrow });
     else socket.on('data', take);
     socket.on('drain', () => this.#drained());
     socket.on('end', () => this.end('closed by client'));
@@ -176,11 +177,24 @@ export class SessionConnection implements SessionOutput {
   }
 
   #take(chunk: Buffer): void {
-    this.#lastHeardAt = this.#options.now();
-    this.#isPinged = false;
-    if (this.#reason !== undefined) return; // ending: what still comes is not for us
+    if (!this.#hear()) return;
     this.#reader.push(chunk);
     this.#pull();
+  }
+
+  /** As `#take`, of bytes that are gone when it returns. */
+  #borrow(buffer: Buffer, bytes: number): void {
+    if (!this.#hear()) return;
+    this.#reader.lend(buffer, bytes);
+    this.#pull();
+    this.#reader.keep();
+  }
+
+  /** False while it is ending: what still comes is not for us. */
+  #hear(): boolean {
+    this.#lastHeardAt = this.#options.now();
+    this.#isPinged = false;
+    return this.#reason === undefined;
   }
 
   /** Works off the frames that are here, until there are none or it is time to wait; then it writes. */
@@ -210,14 +224,14 @@ export class SessionConnection implements SessionOutput {
   #handle(frame: Frame): void {
     let request: Request;
     try {
-      request = decodeRequest(frame.verb, frame.body);
+      request = decodeRequest(frame.verb, frame.bytes, frame);
     } catch (error) {
       if (!isRsyndError(error) || error.code === 'ERR_PROTOCOL') throw error;
       return this.reply(errorReply(error), frame.channel, frame.request);
     }
     // A ping only says that somebody is there; a session that does nothing else is idle.
     if (request.verb !== 'ping') this.#lastRequestAt = this.#lastHeardAt;
-    this.session.handle(request, frame.channel, frame.request, frame.body.length);
+    this.session.handle(request, frame.channel, frame.request, frame.end - frame.start);
   }
 
   #mustWait(): boolean {

@@ -3,10 +3,10 @@
 
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
-import { connect, createSecureContext } from 'node:tls';
+import { type ConnectionOptions, connect, createSecureContext } from 'node:tls';
 import t, { type Test } from 'tap';
 import { issueDevelopmentCertificate } from '../../../server/certificate/issue-self-signed.js';
-import { DirectSocket } from '../../../server/net/direct-socket.js';
+import { DirectSocket, type Taker } from '../../../server/net/direct-socket.js';
 
 const { serverPem, caPem } = await issueDevelopmentCertificate({
   hosts: ['localhost'],
@@ -14,13 +14,20 @@ const { serverPem, caPem } = await issueDevelopmentCertificate({
 });
 const secureContext = createSecureContext({ key: serverPem, cert: serverPem });
 
+interface Options extends SecureVersionOptions {
+  /** False: as with a node that has no such thing. */
+  readonly hasUserBuffer?: boolean;
+}
+
+type SecureVersionOptions = Pick<ConnectionOptions, 'maxVersion'>;
+
 /** Both ends of one connection; the server's has not been listened to. */
-async function makePair(t: Test) {
+async function makePair(t: Test, { hasUserBuffer = true, ...tls }: Options = {}) {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const client = connect({ port, host: '127.0.0.1', servername: 'localhost', ca: caPem });
+  const client = connect({ port, host: '127.0.0.1', servername: 'localhost', ca: caPem, ...tls });
   const [raw] = await once(server, 'connection');
   const socket = new DirectSocket(raw, { isServer: true, secureContext });
   t.teardown(() => {
@@ -29,8 +36,18 @@ async function makePair(t: Test) {
     server.close();
   });
   await Promise.all([once(client, 'secureConnect'), once(socket, 'secure')]);
+  if (!hasUserBuffer) Reflect.set(Reflect.get(socket, '_handle'), 'useUserBuffer', undefined);
   return { client, socket };
 }
+
+/** Takes copies, and leaves nothing of what it borrowed. */
+const takerOf = (take: (chunk: Buffer) => void): Taker => ({
+  take,
+  borrow: (buffer, bytes) => {
+    take(Buffer.from(buffer.subarray(0, bytes)));
+    buffer.fill(0, 0, bytes);
+  },
+});
 
 /** A byte tells its place, so that none can stand in for another nearby. */
 const numbered = (bytes: number): Buffer =>
@@ -39,7 +56,7 @@ const numbered = (bytes: number): Buffer =>
 t.test('what comes is handed on without an event, and the end is heard', async (t) => {
   const { client, socket } = await makePair(t);
   const taken: Buffer[] = [];
-  socket.readDirectly((chunk) => taken.push(chunk));
+  socket.readDirectly(takerOf((chunk) => taken.push(chunk)));
   let events = 0;
   client.write('first');
   while (taken.length === 0) await new Promise(setImmediate);
@@ -59,7 +76,7 @@ t.test('what came before anybody reads is not passed over', async (t) => {
     await new Promise(setImmediate);
   }
   const taken: Buffer[] = [];
-  socket.readDirectly((chunk) => taken.push(chunk));
+  socket.readDirectly(takerOf((chunk) => taken.push(chunk)));
   client.end(sent.subarray(20_000));
   await once(socket, 'end');
   t.ok(Buffer.concat(taken).equals(sent));
@@ -71,7 +88,7 @@ t.test('a pause holds, and what comes in it waits in its order', async (t) => {
   const taken: Buffer[] = [];
   let pauses = 0;
   let isPaused = false;
-  socket.readDirectly((chunk) => {
+  const take = (chunk: Buffer): void => {
     t.notOk(isPaused, 'nothing comes in a pause');
     taken.push(chunk);
     if (taken.length % 7 !== 0) return;
@@ -84,7 +101,8 @@ t.test('a pause holds, and what comes in it waits in its order', async (t) => {
     };
     if (pauses % 2 === 0) setImmediate(goOn);
     else setTimeout(goOn, 1);
-  });
+  };
+  socket.readDirectly(takerOf(take));
   client.end(sent);
   await once(socket, 'end');
   t.ok(pauses > 10);
@@ -94,10 +112,11 @@ t.test('a pause holds, and what comes in it waits in its order', async (t) => {
 t.test('who does not go on is sent no more than the queue of the stream', async (t) => {
   const { client, socket } = await makePair(t);
   let taken = 0;
-  socket.readDirectly((chunk) => {
+  const take = (chunk: Buffer): void => {
     taken += chunk.length;
     socket.pause();
-  });
+  };
+  socket.readDirectly(takerOf(take));
   const sent = Buffer.alloc(32 * 1024 * 1024);
   client.write(sent);
   while (taken === 0) await new Promise(setImmediate);
