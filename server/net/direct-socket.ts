@@ -4,8 +4,8 @@
 //   node:tls ──push──▶ flowing, nothing queued ─────────────────▶ take
 //                └───▶ paused, or something queued ──▶ queue ──▶ 'data' ──▶ take
 //
-// Where node lets us, it decrypts into one buffer that all sockets share. The taker borrows that for the time of a call;
-// what goes the second way is a copy. So nothing of one connection is ever seen through another.
+// Where node lets us, it decrypts into one buffer that all sockets share. The taker borrows that for the time of
+// a call; what goes the second way is a copy. So nothing of one connection is ever seen through another.
 
 import { TLSSocket } from 'node:tls';
 import { readInto } from './read-into.js';

@@ -6,13 +6,13 @@
 //      └──▶ socket.write ──(first the direct one ends)──▶ as ever: queue, 'drain', errors, end
 //
 // It knows internals of node (20 to 24): the handle below a TLSSocket (`_handle`), `handle.writeBuffer(request, bytes)`
-// and what a request is: `new WriteWrap()`, with `oncomplete`, if it is a function, called at the end, and
+// and what a request is: `new WriteWrap()`, whose `oncomplete`, if there is one, is called at the end, with
 // getAsyncId(), which is -1 but for the time of its write. Only one write may be under way: another ends the process.
 // So WriteWrap is taken from the first ordinary write of the process and used only if it proved to be
 // like that; otherwise, and for all that is no TLS socket, every write is an ordinary one.
 //
 // A handle encrypts, or copies, before writeBuffer returns, so nothing keeps the bytes. What is under way is not in
-// socket.writableLength. A failure that nobody waits for is heard by reading, as any loss of a connection.
+// socket.writableLength. A failure that nobody waits for is heard by reading, as every loss of a connection is.
 
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
