@@ -4,12 +4,12 @@
 //
 //   alone ──two in the turn that was looked at──▶ together ──a few turns of one──▶ alone
 //
-// To learn when a turn ends costs a task and a turn, five microseconds: one who writes alone looks now and then.
+// To learn when a turn ends costs a task, so one who writes alone only looks now and then.
 
 import { connectionsTogetherMax } from '../base/limits.js';
 
 /** Writes before a look, by turns: one number alone might always meet the last write of a turn. */
-const WRITES_A_LOOK = [256, 255] as const;
+const WRITES_A_LOOK = [16, 15] as const;
 /** Turns of a single write after which they are not waited for any more. */
 const SINGLE_TURNS_MAX = 8;
 
