@@ -21,7 +21,6 @@ import type {
 } from '../../shared/protocol/message.js';
 import { PREAMBLE, PROTOCOL_VERSION } from '../../shared/protocol/version.js';
 import { DirectWriter } from '../../shared/socket/direct-writer.js';
-import { TurnEnd } from '../../shared/socket/turn-end.js';
 import type { ServerAddress } from '../filespec.js';
 import type { ResolvedConnect } from '../open-options.js';
 import { startCall, startCallFor } from './call.js';
@@ -39,9 +38,6 @@ import type { TlsMemory } from './tls-memory.js';
 const SOFTWARE = `rsynd SDK, node ${process.version}`;
 
 const NOW = Promise.resolve();
-
-/** When requests leave. */
-const turnEnd = new TurnEnd();
 
 /**
  * Connects, negotiates and logs in; `memory` makes that cheaper the next time. Rejects with what dial() rejects with,
@@ -208,7 +204,7 @@ class RemoteLink implements Link, Transport {
     NOW.then(() => {
       // Whoever was called back in between may have asked, and those he called back may.
       if (this.#writer.pendingBytes > before) this.#flushSoon();
-      else turnEnd.call(this.#flush);
+      else this.#flush();
     });
   }
 

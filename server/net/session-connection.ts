@@ -28,7 +28,6 @@ import { FrameReader } from '../../shared/protocol/frame-reader.js';
 import { FrameWriter } from '../../shared/protocol/frame-writer.js';
 import type { Reply, Request } from '../../shared/protocol/message.js';
 import { DirectWriter } from '../../shared/socket/direct-writer.js';
-import { TurnEnd } from '../../shared/socket/turn-end.js';
 import { errorReply } from '../operation/error-reply.js';
 import { giveFrameBuffer } from '../operation/frame-buffers.js';
 import type { Session, SessionOutput } from '../session/session.js';
@@ -63,9 +62,6 @@ const turnMs = 10;
 
 /** So much of a turn's replies leaves ahead of the rest: the client works on it while we go on. */
 const earlyReplyBytes = 8 * 1024;
-
-/** When replies leave that were made while requests were read. */
-const turnEnd = new TurnEnd();
 
 export interface SessionConnectionOptions {
   readonly socket: Duplex;
@@ -203,7 +199,6 @@ export class SessionConnection implements SessionOutput {
 
   /** Works off the frames that are here, until there are none or it is time to wait; then it writes. */
   #pull(): void {
-    const isFlushComing = this.#isFlushDue;
     this.#isFlushDue = true;
     try {
       let turnEndsAt = Number.POSITIVE_INFINITY;
@@ -211,11 +206,10 @@ export class SessionConnection implements SessionOutput {
         // Asked each time, because a login is answered between two frames.
         if (this.session.isReady) this.#reader.frameBytesMax = frameBytesMax;
         const frame = this.#reader.next();
-        if (frame === undefined) return isFlushComing ? undefined : turnEnd.call(this.#flush);
+        if (frame === undefined) return this.#flush();
         this.#handle(frame);
         this.#writeEarly();
         if (!this.#reader.isMidFrame) continue; // mostly: then nobody needs the time
-        turnEnd.hurry();
         const now = performance.now();
         if (now >= turnEndsAt) break;
         turnEndsAt = Math.min(turnEndsAt, now + turnMs);

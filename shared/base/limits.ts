@@ -47,8 +47,6 @@ export const replacedOpensMax = 8;
 export const outputQueueBytesMax = 512 * 1024;
 /** One piece that may be on its way to a peer beside that queue. */
 export const directWriteBytesMax = 16 * 1024;
-/** Connections whose writes wait for each other in a turn of the event loop. */
-export const connectionsTogetherMax = 64;
 export const fileNameBytesMax = 512;
 /** One part of it between slashes. File systems take 255; ours get extensions and companions yet. */
 export const fileNamePartBytesMax = 200;
