@@ -204,7 +204,7 @@ export class OpenedChannel<R> implements Channel<R> {
     const { lease, number, shape, name } = this.#parts;
     const request = { verb: 'scan', order: 0, direction: 'forward', credit: 0 } as const;
     const frames = lease.link.stream(request, number, this.#limits({}));
-    return new RecordIterator(frames, recordDecoder(shape, name));
+    return new RecordIterator(frames, recordDecoder(shape, name), shape.cut);
   }
 
   batches(): AsyncGenerator<R[], undefined> {

@@ -3,7 +3,7 @@
 // one of them for long keeps its frame of some 64 KiB, and may copy it instead.
 
 import type { DataReply } from '../../shared/protocol/message.js';
-import { type RecordDecoder, toBuffer } from './record-shape.js';
+import { type RecordCutter, type RecordDecoder, toBuffer } from './record-shape.js';
 
 const LENGTH_BYTES = 4;
 const NO_RECORDS: Buffer = Buffer.alloc(0);
@@ -11,6 +11,7 @@ const NO_RECORDS: Buffer = Buffer.alloc(0);
 export class RecordIterator<R> implements AsyncIterableIterator<R, undefined> {
   readonly #frames: AsyncIterator<DataReply, undefined>;
   readonly #decode: RecordDecoder<R>;
+  readonly #cut: RecordCutter<R> | undefined;
   #records: Buffer = NO_RECORDS;
   #recordLength = 0;
   #position = 0;
@@ -19,10 +20,15 @@ export class RecordIterator<R> implements AsyncIterableIterator<R, undefined> {
   #waiting = 0;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** Records are numbered in this scan, from 1. */
-  constructor(frames: AsyncIterator<DataReply, undefined>, decode: RecordDecoder<R>) {
+  /** Records are numbered in this scan, from 1. `cut`: makes as `decode` does all records of a length at once. */
+  constructor(
+    frames: AsyncIterator<DataReply, undefined>,
+    decode: RecordDecoder<R>,
+    cut?: RecordCutter<R>,
+  ) {
     this.#frames = frames;
     this.#decode = decode;
+    this.#cut = cut;
   }
 
   [Symbol.asyncIterator](): this {
@@ -90,6 +96,7 @@ export class RecordIterator<R> implements AsyncIterableIterator<R, undefined> {
 
   /** All that is left of the frame. What comes before a record that cannot be decoded is given first. */
   #rest(): R[] {
+    if (this.#cut !== undefined && this.#recordLength > 0) return this.#cutRest(this.#cut);
     const batch: R[] = [];
     while (this.#position < this.#records.length) {
       const start = this.#position;
@@ -102,6 +109,13 @@ export class RecordIterator<R> implements AsyncIterableIterator<R, undefined> {
       }
       this.#given++;
     }
+    return batch;
+  }
+
+  #cutRest(cut: RecordCutter<R>): R[] {
+    const batch = cut(this.#records, this.#position, this.#recordLength);
+    this.#position = this.#records.length;
+    this.#given += batch.length;
     return batch;
   }
 

@@ -9,14 +9,29 @@ import type { Rfa } from '../../shared/record/rfa.js';
 export interface RecordShape<R> {
   /** Of the record `bytes[start, end)`, whose bytes are nobody else's from then on. */
   decode(bytes: Buffer, start: number, end: number): R;
+  /** Where records are their bytes. */
+  readonly cut?: RecordCutter<R>;
   encode(record: R): Uint8Array;
   /** ERR_INVKVAL for what cannot be a value of that key. */
   encodeKey(keyNumber: number, value: unknown): Uint8Array;
 }
 
+/** All records of `bytes` from `start` on, of `length` bytes each: in one go, and so in half the time. */
+export type RecordCutter<R> = (bytes: Buffer, start: number, length: number) => R[];
+
 /** Records as their bytes. */
 export const RAW_SHAPE: RecordShape<Buffer> = {
   decode: (bytes, start, end) => bytes.subarray(start, end),
+  cut(bytes, start, length) {
+    // To ask a Buffer for what is behind it costs as much as to make one.
+    const { buffer, byteOffset } = bytes;
+    const records = new Array<Buffer>((bytes.length - start) / length);
+    let at = byteOffset + start;
+    for (let n = 0; n < records.length; n++, at += length) {
+      records[n] = Buffer.from(buffer, at, length);
+    }
+    return records;
+  },
   encode(record) {
     if (record instanceof Uint8Array) return record;
     throw new TypeError(

@@ -8,8 +8,8 @@ import type { OnReadOpts, Socket } from 'node:net';
 export interface Receiver {
   /** Takes bytes, and owns them from then on. */
   take(chunk: Buffer): void;
-  /** True when `take` would copy a chunk of so many bytes: then it need not own it. */
-  copies(bytes: number): boolean;
+  /** Takes the first bytes of a buffer, which are there until it returns. */
+  borrow(buffer: Buffer, bytes: number): void;
 }
 
 /** A whole TLS record. Filled and called back for in one go, so that all connections share it. */
@@ -38,15 +38,10 @@ export class Incoming {
 
   #keep(bytes: number): boolean {
     const receiver = this.#receiver;
-    if (receiver?.copies(bytes)) {
-      receiver.take(recordBuffer.subarray(0, bytes));
-      return true;
+    if (receiver === undefined) {
+      return this.#early.push(Buffer.from(recordBuffer.subarray(0, bytes))) === 0;
     }
-    // Small ones are cut from a larger piece by node.
-    const chunk = Buffer.allocUnsafe(bytes);
-    recordBuffer.copy(chunk, 0, 0, bytes);
-    if (receiver === undefined) return this.#early.push(chunk) === 0;
-    receiver.take(chunk);
+    receiver.borrow(recordBuffer, bytes);
     return true;
   }
 }

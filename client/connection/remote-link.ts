@@ -20,6 +20,7 @@ import type {
   SelectRequest,
 } from '../../shared/protocol/message.js';
 import { PREAMBLE, PROTOCOL_VERSION } from '../../shared/protocol/version.js';
+import { DirectWriter } from '../../shared/socket/direct-writer.js';
 import type { ServerAddress } from '../filespec.js';
 import type { ResolvedConnect } from '../open-options.js';
 import { startCall, startCallFor } from './call.js';
@@ -69,6 +70,7 @@ class RemoteLink implements Link, Transport {
   readonly #channels = new ChannelNumbers();
   readonly #reader = new FrameReader({ direction: 'reply', frameBytesMax });
   readonly #writer = new FrameWriter();
+  readonly #directly: DirectWriter;
   readonly #gone: Promise<void>;
   #heartbeat: Heartbeat | undefined;
   #state: 'greeting' | 'open' | 'closing' | 'closed' = 'greeting';
@@ -82,10 +84,11 @@ class RemoteLink implements Link, Transport {
     this.#server = server;
     this.#dialled = dialled;
     this.#socket = socket;
+    this.#directly = new DirectWriter(socket);
     this.#gone = new Promise((resolve) => socket.once('close', () => resolve()));
     dialled.listen({
       take: (chunk) => this.#take(chunk),
-      copies: (bytes) => this.#reader.copies(bytes),
+      borrow: (buffer, bytes) => this.#borrow(buffer, bytes),
     });
     socket.on('drain', () => this.#exchange.resume());
     socket.on('error', (error) => this.#fail(this.#socketError(error)));
@@ -211,20 +214,37 @@ class RemoteLink implements Link, Transport {
     const pieces = this.#writer.take();
     if (pieces.length === 0 || !socket.writable) return;
     if (pieces.length > 1) socket.cork();
-    for (const piece of pieces) socket.write(piece);
+    for (const piece of pieces) this.#directly.write(piece);
     if (pieces.length > 1) socket.uncork();
     // Requests may have been held back by the bytes that have just left.
     if (!socket.writableNeedDrain) this.#exchange.resume();
   };
 
   #take(chunk: Buffer): void {
-    if (this.#state === 'closing' || this.#state === 'closed') return;
+    if (!this.#isListening) return;
     this.#heartbeat?.heard();
+    this.#reader.push(chunk);
+    this.#dispatchAll();
+  }
+
+  #borrow(buffer: Buffer, bytes: number): void {
+    if (!this.#isListening) return;
+    this.#heartbeat?.heard();
+    this.#reader.lend(buffer, bytes);
+    this.#dispatchAll();
+  }
+
+  get #isListening(): boolean {
+    return this.#state !== 'closing' && this.#state !== 'closed';
+  }
+
+  /** All that came, or the link is lost: nothing is left in the reader. */
+  #dispatchAll(): void {
     try {
-      this.#reader.push(chunk);
       let frame = this.#reader.next();
       while (frame !== undefined) {
-        this.#dispatch(frame.channel, frame.request, decodeReply(frame.verb, frame.body));
+        const reply = decodeReply(frame.verb, frame.bytes, frame);
+        this.#dispatch(frame.channel, frame.request, reply);
         frame = this.#reader.next();
       }
     } catch (error) {

@@ -4,7 +4,7 @@
 import { RsyndError } from '../../shared/base/error.js';
 import type { DataReply } from '../../shared/protocol/message.js';
 import { RecordIterator } from '../channel/record-iterator.js';
-import { RAW_SHAPE, recordDecoder } from '../channel/record-shape.js';
+import { RAW_SHAPE, type RecordDecoder, recordDecoder } from '../channel/record-shape.js';
 import type { QueryRun } from './query-run.js';
 import type { QuerySource } from './query-source.js';
 import { type BytesDecoder, groupsOf, type SparseFields, sparseRecords } from './row-shape.js';
@@ -15,11 +15,19 @@ export function records<R>(
   source: QuerySource<R>,
   sparse: SparseFields,
 ): AsyncIterator<unknown, undefined> {
-  const decode = recordDecoder(decoderOf(source, sparse), source.name);
-  return new RecordIterator(dataOf(run), (bytes, start, end) => {
+  const shape = decoderOf(source, sparse);
+  const decode = recordDecoder(shape, source.name);
+  const decodeNext: RecordDecoder<unknown> = (bytes, start, end) => {
     const record = decode(bytes, start, end, run.returned + 1);
     run.returned++;
     return record;
+  };
+  const { cut } = shape;
+  if (cut === undefined) return new RecordIterator(dataOf(run), decodeNext);
+  return new RecordIterator(dataOf(run), decodeNext, (bytes, start, length) => {
+    const cuts = cut(bytes, start, length);
+    run.returned += cuts.length;
+    return cuts;
   });
 }
 

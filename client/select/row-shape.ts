@@ -13,7 +13,7 @@ import type { QuerySource } from './query-source.js';
 const BLANK = 0x20;
 
 /** Makes something of the bytes of one record. */
-export type BytesDecoder = Pick<RecordShape<unknown>, 'decode'>;
+export type BytesDecoder = Pick<RecordShape<unknown>, 'decode' | 'cut'>;
 
 /** The fields a sparse query names, `names` as the caller wrote them, and where they are in the record. */
 export interface SparseFields {

@@ -4,29 +4,50 @@
 //   node:tls ──push──▶ flowing, nothing queued ─────────────────▶ take
 //                └───▶ paused, or something queued ──▶ queue ──▶ 'data' ──▶ take
 //
-// Should node ever deliver in another way than by push(), all goes the second way.
+// Where node lets us, it decrypts into one buffer that all sockets share. The taker borrows that for the time of
+// a call; what goes the second way is a copy. So nothing of one connection is ever seen through another.
 
 import { TLSSocket } from 'node:tls';
+import { readInto } from './read-into.js';
 
-/** Takes bytes, and owns them from then on. */
-export type Take = (chunk: Buffer) => void;
+/** Whom the bytes are for. */
+export interface Taker {
+  /** Takes bytes, and owns them from then on. */
+  take(chunk: Buffer): void;
+  /** Takes the first bytes of a buffer, which are there until it returns. */
+  borrow(buffer: Buffer, bytes: number): void;
+}
+
+/** A whole TLS record. Filled and handed on in one go: nothing else is read meanwhile. */
+const recordBuffer = Buffer.allocUnsafeSlow(16 * 1024);
 
 export class DirectSocket extends TLSSocket {
-  #take: Take | undefined;
+  #taker: Taker | undefined;
 
   /** In place of a listener for 'data'. pause() and resume() hold for it too. */
-  readDirectly(take: Take): void {
-    this.#take = take;
-    this.on('data', take);
+  readDirectly(taker: Taker): void {
+    this.#taker = taker;
+    readInto(this, recordBuffer, (bytes) => this.#handOn(taker, bytes));
+    this.on('data', (chunk: Buffer) => taker.take(chunk));
   }
 
+  /** Should node deliver in another way than by push(), or into our buffer, all goes the second way. */
   override push(chunk: unknown, encoding?: BufferEncoding): boolean {
-    const take = this.#take;
-    const isDirect = this.readableFlowing === true && this.readableLength === 0;
-    if (take === undefined || !isDirect || !Buffer.isBuffer(chunk)) {
+    const taker = this.#taker;
+    if (taker === undefined || !this.#isDirect || !Buffer.isBuffer(chunk)) {
       return super.push(chunk, encoding);
     }
-    take(chunk);
+    taker.take(chunk);
+    return true;
+  }
+
+  get #isDirect(): boolean {
+    return this.readableFlowing === true && this.readableLength === 0;
+  }
+
+  #handOn(taker: Taker, bytes: number): boolean {
+    if (!this.#isDirect) return super.push(Buffer.from(recordBuffer.subarray(0, bytes)));
+    taker.borrow(recordBuffer, bytes);
     return true;
   }
 }

@@ -27,6 +27,7 @@ import type { Frame } from '../../shared/protocol/frame.js';
 import { FrameReader } from '../../shared/protocol/frame-reader.js';
 import { FrameWriter } from '../../shared/protocol/frame-writer.js';
 import type { Reply, Request } from '../../shared/protocol/message.js';
+import { DirectWriter } from '../../shared/socket/direct-writer.js';
 import { errorReply } from '../operation/error-reply.js';
 import { giveFrameBuffer } from '../operation/frame-buffers.js';
 import type { Session, SessionOutput } from '../session/session.js';
@@ -80,6 +81,7 @@ export class SessionConnection implements SessionOutput {
     frameBytesMax: frameBeforeLoginBytesMax,
   });
   readonly #writer = new FrameWriter();
+  readonly #directly: DirectWriter;
   readonly #openedAt: number;
   #lastHeardAt: number;
   #lastRequestAt: number;
@@ -100,8 +102,10 @@ export class SessionConnection implements SessionOutput {
     this.#lastRequestAt = this.#openedAt;
     this.session = options.makeSession(this);
     const { socket } = options;
+    this.#directly = new DirectWriter(socket);
     const take = (chunk: Buffer): void => this.#take(chunk);
-    if (socket instanceof DirectSocket) socket.readDirectly(take);
+    const borrow = (buffer: Buffer, bytes: number): void => this.#borrow(buffer, bytes);
+    if (socket instanceof DirectSocket) socket.readDirectly({ take, borrow });
     else socket.on('data', take);
     socket.on('drain', () => this.#drained());
     socket.on('end', () => this.end('closed by client'));
@@ -111,7 +115,7 @@ export class SessionConnection implements SessionOutput {
 
   /** Bytes made for this client that it has not taken yet. */
   get queuedBytes(): number {
-    return this.#writer.pendingBytes + this.#options.socket.writableLength;
+    return this.#writer.pendingBytes + this.#bytesInSocket;
   }
 
   get isCongested(): boolean {
@@ -173,11 +177,24 @@ export class SessionConnection implements SessionOutput {
   }
 
   #take(chunk: Buffer): void {
-    this.#lastHeardAt = this.#options.now();
-    this.#isPinged = false;
-    if (this.#reason !== undefined) return; // ending: what still comes is not for us
+    if (!this.#hear()) return;
     this.#reader.push(chunk);
     this.#pull();
+  }
+
+  /** As `#take`, of bytes that are gone when it returns. */
+  #borrow(buffer: Buffer, bytes: number): void {
+    if (!this.#hear()) return;
+    this.#reader.lend(buffer, bytes);
+    this.#pull();
+    this.#reader.keep();
+  }
+
+  /** False while it is ending: what still comes is not for us. */
+  #hear(): boolean {
+    this.#lastHeardAt = this.#options.now();
+    this.#isPinged = false;
+    return this.#reason === undefined;
   }
 
   /** Works off the frames that are here, until there are none or it is time to wait; then it writes. */
@@ -207,14 +224,14 @@ export class SessionConnection implements SessionOutput {
   #handle(frame: Frame): void {
     let request: Request;
     try {
-      request = decodeRequest(frame.verb, frame.body);
+      request = decodeRequest(frame.verb, frame.bytes, frame);
     } catch (error) {
       if (!isRsyndError(error) || error.code === 'ERR_PROTOCOL') throw error;
       return this.reply(errorReply(error), frame.channel, frame.request);
     }
     // A ping only says that somebody is there; a session that does nothing else is idle.
     if (request.verb !== 'ping') this.#lastRequestAt = this.#lastHeardAt;
-    this.session.handle(request, frame.channel, frame.request, frame.body.length);
+    this.session.handle(request, frame.channel, frame.request, frame.end - frame.start);
   }
 
   #mustWait(): boolean {
@@ -243,7 +260,7 @@ export class SessionConnection implements SessionOutput {
   /** Not while an earlier write is under way: the socket would only keep it until that is done. */
   #writeEarly(): void {
     if (this.#writer.pendingBytes < earlyReplyBytes) return;
-    if (this.#options.socket.writableLength === 0) this.#write();
+    if (this.#directly.isIdle) this.#write();
   }
 
   readonly #flush = (): void => {
@@ -270,8 +287,12 @@ export class SessionConnection implements SessionOutput {
     const { socket } = this.#options;
     const isOverWhenWritten =
       piece.length >= FRAME_OF_RECORDS_BYTES_MIN && socket instanceof Socket;
-    if (!isOverWhenWritten) socket.write(piece);
+    if (!isOverWhenWritten) this.#directly.write(piece);
     else socket.write(piece, (error) => error == null && giveFrameBuffer(piece));
+  }
+
+  get #bytesInSocket(): number {
+    return this.#options.socket.writableLength + this.#directly.bytesUnderWay;
   }
 
   /** Once a turn, however many ask for it. */
@@ -304,7 +325,7 @@ export class SessionConnection implements SessionOutput {
 
   /** True when bytes wait for the client and it has taken none of them since the deadline began. */
   #isWriteStalled(now: number): boolean {
-    const queued = this.#options.socket.writableLength;
+    const queued = this.#bytesInSocket;
     const hasProgress = queued === 0 || queued < this.#queuedBefore;
     this.#queuedBefore = queued;
     if (hasProgress) this.#stalledSince = undefined;

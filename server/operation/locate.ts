@@ -7,6 +7,7 @@ import type { ReadLock, ReadTarget } from '../../shared/protocol/message.js';
 import { type Rfa, splitAddress } from '../../shared/record/rfa.js';
 import type { LockWait } from '../lock/lock-manager.js';
 import type { LocatedRecord, StoredRecord } from '../storage/engine.js';
+import { copyBytes } from '../storage/place.js';
 import { END, type OpenChannel, type Position, rfaText, START } from './open-channel.js';
 
 /** A record and the position it gives; `position` is undefined when it is not in the key of reference. */
@@ -25,7 +26,10 @@ export function locate(channel: OpenChannel, target: ReadTarget): Answer<Found> 
   file.keySpec(target.key);
   return andThen(seekTarget(channel, target), (located) => {
     if (located === undefined) throw missed(channel, target);
-    return { stored: located, position: { kind: 'at', key: target.key, place: located.place } };
+    return {
+      stored: located,
+      position: { kind: 'at', key: target.key, place: copyBytes(located.place) },
+    };
   });
 }
 

@@ -4,6 +4,7 @@
 import { type Answer, andThen } from '../../shared/base/answer.js';
 import type { AbsentReply, ReadsRequest, RecordReply } from '../../shared/protocol/message.js';
 import type { Direction } from '../storage/engine.js';
+import { copyBytes } from '../storage/place.js';
 import { becomeCurrent, effectiveLock, type Found, leaveCurrent, lockFound } from './locate.js';
 import { nextEdge, type OpenChannel, type Position, requireMode } from './open-channel.js';
 import { recordReply, type Signal } from './read.js';
@@ -42,7 +43,7 @@ function locateNext(
   return andThen(channel.file.stored.seek(key, edge, way), (stored) =>
     stored === undefined
       ? undefined
-      : { stored, position: { kind: 'at', key, place: stored.place } },
+      : { stored, position: { kind: 'at', key, place: copyBytes(stored.place) } },
   );
 }
 

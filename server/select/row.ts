@@ -35,6 +35,8 @@ export interface RowShape {
   readonly length: number;
   /** Bytes of the longest. */
   readonly lengthMax: number;
+  /** The row is the record as it is. */
+  readonly isWhole?: true;
   /** Makes the row of a record and hands it on; what `take` says. */
   give(take: TakeRow, bytes: Buffer, range: RecordRange): boolean;
 }
@@ -50,6 +52,7 @@ export interface RecordRange {
 export const wholeRecord = (size: number, sizeMax: number): RowShape => ({
   length: size,
   lengthMax: sizeMax,
+  isWhole: true,
   give: (take, bytes, { start, end }) => take(bytes, start, end),
 });
 
@@ -131,6 +134,7 @@ export class WalkInput implements RowInput {
   advance(take: TakeRow, recordsMax: number): Answer<'more' | 'end'> {
     const range = this.#range;
     const shape = this.#shape;
+    if (shape.isWhole) return this.#walk.advance(take, recordsMax);
     return this.#walk.advance((bytes, start, end, address) => {
       range.start = start;
       range.end = end;

@@ -45,14 +45,14 @@ export class Selection implements RecordSource {
 
   step(): Answer<SourceStep> {
     const { input, work } = this.#options;
-    if (this.#isComplete) return this.#end(this.#selected());
+    if (this.#isComplete()) return this.#end(this.#selected());
     const budget = input.isLooking ? work.spent(input.looked) : undefined;
     if (budget !== undefined && input.point !== 'within') return this.#stop(budget, input.point);
     this.#isFull = false;
     return andThen(
       work.run(input, (recordsMax) => input.advance(this.#take, recordsMax)),
       (state) => {
-        if (state === 'end' || this.#isComplete) return this.#end(this.#selected());
+        if (state === 'end' || this.#isComplete()) return this.#end(this.#selected());
         const isDue = this.#isFull || performance.now() - this.#frameMs > frameWaitMs;
         return this.#frame.count > 0 && isDue ? this.#flush() : { cost: 0 };
       },
@@ -63,7 +63,8 @@ export class Selection implements RecordSource {
     return this.#options.input.close();
   }
 
-  get #isComplete(): boolean {
+  /** Asked for every row, and a private getter is a call of V8's runtime. */
+  #isComplete(): boolean {
     return this.#options.before + this.#records >= this.#options.limit;
   }
 
@@ -72,7 +73,7 @@ export class Selection implements RecordSource {
     this.#isFull = !this.#frame.add(bytes, start, end);
     if (this.#isFull) return false;
     this.#records++;
-    if (!this.#isComplete) return true;
+    if (!this.#isComplete()) return true;
     // Not to look for one more: what is not taken is not sought again either, for this was the last.
     this.#options.input.countLast();
     return false;

@@ -38,11 +38,14 @@ export interface StoredRecord {
 }
 
 export interface LocatedRecord extends StoredRecord {
-  /** Where in the index it was found. */
-  readonly place: Buffer;
+  /** Where in the index it was found; perhaps the very bytes it was sought by: copy what is kept. */
+  readonly place: Uint8Array;
 }
 
-/** Index keys of a record, by key number; undefined where a null key leaves it out of that index. */
+/**
+ * Index keys of a record, by key number, as shared/record/collate.ts makes them: an engine may make them again;
+ * undefined where a null key leaves it out of that index.
+ */
 export type IndexKeys = readonly (Uint8Array | undefined)[];
 
 /** A counter kept in the file: every number it gives is higher than all before, whichever process asks. */

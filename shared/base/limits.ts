@@ -19,11 +19,11 @@ export const frameBytesMax = 2 * 1024 * 1024;
 export const streamFrameBytes = 64 * 1024;
 /** Buffers of such frames that a server keeps for the next ones. */
 export const frameBuffersKeptMax = 64;
-/** Bytes a stream may have on the way before its reader grants more. */
-export const streamCreditBytes = 1024 * 1024;
+/** Bytes a stream may have on the way before its reader grants more: with half of it scans take a tenth longer. */
+export const streamCreditBytes = 2 * 1024 * 1024;
 export const streamCreditBytesMax = 8 * 1024 * 1024;
 /** Frames of a scan that wait at the client for their reader: credit of frames as small as 64 bytes. */
-export const streamFramesQueuedMax = 16 * 1024;
+export const streamFramesQueuedMax = streamCreditBytes / 64;
 /** MessagePack of control messages, checked before it is decoded. */
 export const messageDepthMax = 16;
 export const messageElementsMax = 128 * 1024;
@@ -45,6 +45,8 @@ export const locksPerChannelMax = 10_000;
 export const replacedOpensMax = 8;
 /** Bytes queued towards one client before its requests are not read any more. */
 export const outputQueueBytesMax = 512 * 1024;
+/** One piece that may be on its way to a peer beside that queue. */
+export const directWriteBytesMax = 16 * 1024;
 export const fileNameBytesMax = 512;
 /** One part of it between slashes. File systems take 255; ours get extensions and companions yet. */
 export const fileNamePartBytesMax = 200;
@@ -162,6 +164,8 @@ export const transactionBytesMax = 8 * 1024 * 1024;
 export const transactionEntriesMax = 32 * 1024;
 /** Buffers of blocks kept for the next transaction: some 2 MiB in a process that writes. */
 export const blockRoomsMax = 256;
+/** Blocks that scans of one file have at hand and find again in their next call. */
+export const blockCopiesMax = 4;
 /** Writes are refused while the disk has less than this, and room for the transaction, to spare. */
 export const diskReserveBytes = 8 * 1024 * 1024;
 /** Files open at a time in one process, some 200 KiB and eight maps of memory each (Linux allows 65,530 maps). */
@@ -188,6 +192,14 @@ export const treeDepthMax = 32;
 /** LMDB's number of the newest transaction is put right so often for one transaction, and by so many. */
 export const headTriesMax = 100;
 export const headSetBackMax = 100_000;
+/**
+ * Hints where the records of a unique key are (adaptive hash index): bytes for one key of a file at first and at most
+ * (1.5 million records), for all of a process; and searches of the index before there are any.
+ */
+export const keyHintBytesMin = 64 * 1024;
+export const keyHintBytesMax = 16 * 1024 * 1024;
+export const keyHintBytesOfProcessMax = 64 * 1024 * 1024;
+export const keyHintMissesMin = 256;
 /** A figure of free disk space is used again for so long, as long as it says that there is plenty. */
 export const freeBytesAgeMs = 50;
 export const diskPlentyBytes = 1024 * 1024 * 1024;

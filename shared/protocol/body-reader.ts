@@ -1,6 +1,7 @@
 // Reads the fixed fields of a body in order, checking that each is there. Used by the codecs of
-// binary messages; what it gives are views into the body, never copies.
+// binary messages; the bytes it gives are views into the body, or copies of one that was only lent.
 
+import type { BodyPlace } from './frame.js';
 import { violation } from './violation.js';
 import { type WordSet, wordOfNumber } from './wire-word.js';
 
@@ -9,16 +10,21 @@ export class BodyReader {
   /** Name of the message, for what is thrown. */
   readonly message: string;
   readonly #body: Buffer;
-  #position = 0;
+  readonly #end: number;
+  readonly #isLent: boolean;
+  #position: number;
 
-  constructor(message: string, body: Buffer) {
+  constructor(message: string, body: Buffer, place: BodyPlace) {
     this.message = message;
     this.#body = body;
+    this.#position = place.start;
+    this.#end = place.end;
+    this.#isLent = place.isLent;
   }
 
   /** Bytes not read yet. */
   get left(): number {
-    return this.#body.length - this.#position;
+    return this.#end - this.#position;
   }
 
   u8(field: string): number {
@@ -49,13 +55,13 @@ export class BodyReader {
 
   take(bytes: number, field: string): Buffer {
     const start = this.#advance(bytes, field);
-    return this.#body.subarray(start, start + bytes);
+    return this.#cut(start, start + bytes);
   }
 
   rest(): Buffer {
     const start = this.#position;
-    this.#position = this.#body.length;
-    return this.#body.subarray(start);
+    this.#position = this.#end;
+    return this.#cut(start, this.#end);
   }
 
   /** Throws when bytes are left: every codec reads its message to the end. */
@@ -64,9 +70,17 @@ export class BodyReader {
     throw violation(this.message, `${this.left} bytes too many`);
   }
 
+  /** The only way by which bytes leave: none of a lent body are in a message. */
+  #cut(start: number, end: number): Buffer {
+    if (!this.#isLent) return this.#body.subarray(start, end);
+    const copy = Buffer.allocUnsafe(end - start);
+    this.#body.copy(copy, 0, start, end);
+    return copy;
+  }
+
   #advance(bytes: number, field: string): number {
     const start = this.#position;
-    if (start + bytes > this.#body.length) {
+    if (start + bytes > this.#end) {
       throw violation(
         this.message,
         `ends within ${field}: ${this.left} of ${bytes} bytes are there`,

@@ -15,7 +15,7 @@ import {
   openRequest,
   valueReply,
 } from './file.js';
-import { REPLY_VERB_NAMES, REQUEST_VERB_NAMES, verbHex } from './frame.js';
+import { type BodyPlace, REPLY_VERB_NAMES, REQUEST_VERB_NAMES, verbHex } from './frame.js';
 import type { FrameWriter } from './frame-writer.js';
 import type { Reply, Request } from './message.js';
 import type { MessageCodec } from './message-codec.js';
@@ -135,24 +135,27 @@ export function encodeReply(writer: FrameWriter, reply: Reply, channel: number, 
 }
 
 /**
- * Reads the body of a request. Bytes of the result are views into it. Throws ERR_PROTOCOL for what
- * is no such message, and ERR_BADDEF for a file definition that contradicts itself; nothing else.
+ * Reads the body of a request, which is all of `body` or has its place there, as a frame says. Bytes of the result are
+ * views into it, or copies where it is lent. Throws ERR_PROTOCOL for what is no such message, and ERR_BADDEF
+ * for a file definition that contradicts itself; nothing else.
  */
-export function decodeRequest(verb: number, body: Buffer): Request {
+export function decodeRequest(verb: number, body: Buffer, place = allOf(body)): Request {
   const decoder = REQUEST_DECODERS[verb];
   if (decoder === undefined) throw violation('request', `verb ${verbHex(verb)} is unknown`);
-  return decodeWhole(decoder, body);
+  return decodeWhole(decoder, body, place);
 }
 
 /** Reads the body of a reply, as `decodeRequest` does. */
-export function decodeReply(verb: number, body: Buffer): Reply {
+export function decodeReply(verb: number, body: Buffer, place = allOf(body)): Reply {
   const decoder = REPLY_DECODERS[verb];
   if (decoder === undefined) throw violation('reply', `verb ${verbHex(verb)} is unknown`);
-  return decodeWhole(decoder, body);
+  return decodeWhole(decoder, body, place);
 }
 
-function decodeWhole<M>({ codec, message }: Decoder<M>, body: Buffer): M {
-  const reader = new BodyReader(message, body);
+const allOf = (body: Buffer): BodyPlace => ({ start: 0, end: body.length, isLent: false });
+
+function decodeWhole<M>({ codec, message }: Decoder<M>, body: Buffer, place: BodyPlace): M {
+  const reader = new BodyReader(message, body, place);
   const decoded = codec.decode(reader);
   reader.end();
   return decoded;

@@ -5,8 +5,8 @@
 //   preamble ──▶ length ──▶ header ──▶ body ──▶ (a frame) ──▶ length …      any bad byte ──▶ failed
 //   (server only)
 //
-// A length is judged as soon as its four bytes are there. A body inside one chunk is a view of the
-// chunk; one that spans chunks gets a buffer that grows with the bytes that came, so that a
+// A length is judged as soon as its four bytes are there. A body inside one chunk stays there;
+// one that spans chunks gets a buffer that grows with the bytes that came, so that a
 // stranger who only claims two megabytes makes us hold a few kilobytes.
 
 import type { RsyndError } from '../base/error.js';
@@ -47,6 +47,9 @@ export class FrameReader {
   #failure: RsyndError | undefined;
   #chunk: Buffer = NOTHING;
   #position = 0;
+  /** Where the bytes of the chunk end. */
+  #end = 0;
+  #isLent = false;
   /** The header, or the preamble, as far as it came. */
   readonly #head = new Uint8Array(FRAME_HEADER_BYTES);
   #headBytes = 0;
@@ -68,7 +71,7 @@ export class FrameReader {
 
   /** True in the middle of a frame (or of the preamble): a connection that ends here was cut. */
   get isMidFrame(): boolean {
-    return this.#headBytes > 0 || this.#position < this.#chunk.length;
+    return this.#headBytes > 0 || this.#position < this.#end;
   }
 
   /** Bytes held for a frame that is not whole yet. */
@@ -77,25 +80,39 @@ export class FrameReader {
   }
 
   /**
-   * True when the reader would copy all of a chunk of so many bytes, as in the middle of a long body:
-   * such a chunk is done with once `next` has said that it is used up, and may be written into again.
-   */
-  copies(bytes: number): boolean {
-    const missing = this.#bodyLength - this.#bodyBytes;
-    return this.#state === 'body' && this.#bodyBytes > 0 && bytes <= missing;
-  }
-
-  /**
    * Takes the next bytes of the connection. The chunk belongs to the reader and to the frames cut
    * from it: do not write into it again. Throws a TypeError when frames of the last chunk are still
    * unread, because the reader keeps no queue: who stops pulling must stop reading the socket too.
    */
   push(chunk: Buffer): void {
-    if (this.#position < this.#chunk.length) {
+    this.#begin(chunk, chunk.length, false);
+  }
+
+  /**
+   * As `push`, for the first bytes of a buffer that will be written into again: after the frames in it were
+   * decoded, or `keep` was called.
+   */
+  lend(buffer: Buffer, bytes: number): void {
+    this.#begin(buffer, bytes, true);
+  }
+
+  /** Copies what is unread of bytes that were lent. */
+  keep(): void {
+    if (!this.#isLent || this.#position === this.#end) return;
+    this.#chunk = Buffer.from(this.#chunk.subarray(this.#position, this.#end));
+    this.#position = 0;
+    this.#end = this.#chunk.length;
+    this.#isLent = false;
+  }
+
+  #begin(chunk: Buffer, bytes: number, isLent: boolean): void {
+    if (this.#position < this.#end) {
       throw new TypeError('push() before next() has said that the last chunk is used up');
     }
     this.#chunk = chunk;
     this.#position = 0;
+    this.#end = bytes;
+    this.#isLent = isLent;
   }
 
   /**
@@ -104,7 +121,7 @@ export class FrameReader {
    */
   next(): Frame | undefined {
     if (this.#state === 'length' && this.#headBytes === 0) {
-      if (this.#position === this.#chunk.length) return this.#starve();
+      if (this.#position === this.#end) return this.#starve();
       const frame = this.#takeWhole();
       if (frame !== undefined) return frame;
     }
@@ -134,10 +151,10 @@ export class FrameReader {
   #takeWhole(): Frame | undefined {
     const chunk = this.#chunk;
     const start = this.#position;
-    if (chunk.length - start < FRAME_HEADER_BYTES) return undefined;
+    if (this.#end - start < FRAME_HEADER_BYTES) return undefined;
     const length = chunk.readUInt32BE(start);
     const end = start + FRAME_LENGTH_BYTES + length;
-    if (length < FRAME_LENGTH_MIN || length > this.frameBytesMax || end > chunk.length) {
+    if (length < FRAME_LENGTH_MIN || length > this.frameBytesMax || end > this.#end) {
       return undefined;
     }
     const verb = chunk[start + 4] ?? 0;
@@ -147,7 +164,10 @@ export class FrameReader {
       verb,
       channel: chunk.readUInt16BE(start + 6),
       request: chunk.readUInt32BE(start + 8),
-      body: chunk.subarray(start + FRAME_HEADER_BYTES, end),
+      bytes: chunk,
+      start: start + FRAME_HEADER_BYTES,
+      end,
+      isLent: this.#isLent,
     };
   }
 
@@ -190,16 +210,10 @@ export class FrameReader {
     return true;
   }
 
-  /** Done at once when the body lies in the chunk; else moves what is there into its own buffer. */
+  /** Moves what is there of a body into a buffer of its own. */
   #readBody(): boolean {
-    const available = this.#chunk.length - this.#position;
-    if (this.#bodyBytes === 0 && available >= this.#bodyLength) {
-      this.#body = this.#chunk.subarray(this.#position, this.#position + this.#bodyLength);
-      this.#position += this.#bodyLength;
-      return true;
-    }
+    const available = this.#end - this.#position;
     const taken = Math.min(available, this.#bodyLength - this.#bodyBytes);
-    if (taken === 0) return false;
     this.#growBody(this.#bodyBytes + taken);
     this.#chunk.copy(this.#body, this.#bodyBytes, this.#position, this.#position + taken);
     this.#position += taken;
@@ -220,7 +234,10 @@ export class FrameReader {
       verb: this.#head[4] ?? 0,
       channel: ((this.#head[6] ?? 0) << 8) | (this.#head[7] ?? 0),
       request: this.#headUint32(8),
-      body: this.#body,
+      bytes: this.#body,
+      start: 0,
+      end: this.#bodyLength,
+      isLent: false,
     };
     this.#body = NOTHING;
     this.#bodyBytes = 0;
@@ -234,7 +251,7 @@ export class FrameReader {
    */
   #gather(count: number): boolean {
     const chunk = this.#chunk;
-    while (this.#headBytes < count && this.#position < chunk.length) {
+    while (this.#headBytes < count && this.#position < this.#end) {
       this.#head[this.#headBytes++] = chunk[this.#position++] ?? 0;
     }
     return this.#headBytes === count;
@@ -251,6 +268,7 @@ export class FrameReader {
   #starve(): undefined {
     this.#chunk = NOTHING;
     this.#position = 0;
+    this.#end = 0;
     return undefined;
   }
 

@@ -18,16 +18,25 @@ export const FRAME_LENGTH_MIN = FRAME_HEADER_BYTES - FRAME_LENGTH_BYTES;
 export const CHANNEL_NUMBER_MAX = 0xffff;
 export const REQUEST_ID_MAX = 0xffff_ffff;
 
+/** Where a body lies in the bytes it came with. */
+export interface BodyPlace {
+  readonly start: number;
+  readonly end: number;
+  /** The bytes are somebody else's, and there only until the frames of this chunk are done with. */
+  readonly isLent: boolean;
+}
+
 /** A frame as it came. `verb` is one that is known in this direction. */
-export interface Frame {
+export interface Frame extends BodyPlace {
   readonly verb: number;
   readonly channel: number;
   readonly request: number;
-  /**
-   * A view, not a copy: of the chunk it came in, or of a buffer of its own when it spanned chunks.
-   */
-  readonly body: Buffer;
+  /** The chunk it came in, or a buffer of its own when it spanned chunks. */
+  readonly bytes: Buffer;
 }
+
+/** The body as a view; the hot ones are read where they lie. */
+export const bodyOf = ({ bytes, start, end }: Frame): Buffer => bytes.subarray(start, end);
 
 /** What a side reads: a server reads requests (after the preamble), a client replies. */
 export type FrameDirection = 'request' | 'reply';

@@ -9,7 +9,7 @@ import type { FrameWriter } from './frame-writer.js';
 export interface MessageCodec<M> {
   /** Appends one frame, or throws an RsyndError with nothing appended. */
   encode(writer: FrameWriter, message: M): void;
-  /** Reads a body; bytes in the result are views into it. Throws ERR_PROTOCOL only. */
+  /** Reads a body; bytes in the result are what it gives. Throws ERR_PROTOCOL only. */
   decode(body: BodyReader): M;
 }
 

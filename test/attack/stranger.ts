@@ -120,7 +120,7 @@ export class Stranger {
     this.#reader.push(chunk);
     for (let next = this.#reader.next(); next !== undefined; next = this.#reader.next()) {
       const { channel, request: id } = next;
-      const reply = decodeReply(next.verb, next.body);
+      const reply = decodeReply(next.verb, next.bytes, next);
       if (reply.verb === 'ping') this.send({ verb: 'ping' }, 0, PING_ID);
       else if (id !== PING_ID) this.heard.push({ ...reply, channel, id });
     }

@@ -65,7 +65,7 @@ class Visitor {
     for (const piece of writer.take()) this.#socket.write(piece);
     for (;;) {
       const frame = this.#reader.next();
-      if (frame !== undefined) return decodeReply(frame.verb, frame.body);
+      if (frame !== undefined) return decodeReply(frame.verb, frame.bytes, frame);
       const [chunk] = (await once(this.#socket, 'data')) as [Buffer];
       this.#reader.push(chunk);
     }

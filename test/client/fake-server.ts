@@ -160,7 +160,7 @@ function serveConnection(
     reader.push(chunk);
     for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
       const { channel, request: id } = frame;
-      const request = decodeRequest(frame.verb, frame.body);
+      const request = decodeRequest(frame.verb, frame.bytes, frame);
       const reply = (answer: Reply) => connection.reply(answer, channel, id);
       const one = { request, channel, id, connection, reply };
       onAsked(one);

@@ -3,6 +3,7 @@ import { makeRfa, recordCrc } from '../../shared/record/rfa.js';
 import {
   idOf,
   insertRow,
+  noteOf,
   removeRow,
   rewriteRow,
   rowBytes,
@@ -73,8 +74,10 @@ export const READ_RULES: Readonly<Record<string, StorageRule>> = {
     ids.push(bytes(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff), bytes(0, 0, 0));
     for (const id of ids) await insertRow(file, { id: id.toString('latin1') });
     const order = ids.map((id) => id.toString('latin1').padEnd(8)).sort();
-    const at = async (edge: Edge, direction: 'forward' | 'reverse') =>
-      (await file.seek(0, edge, direction))?.place.toString('latin1');
+    const at = async (edge: Edge, direction: 'forward' | 'reverse') => {
+      const found = await file.seek(0, edge, direction);
+      return found && Buffer.from(found.place).toString('latin1');
+    };
     for (const prefix of [bytes(0x41, 0xff), bytes(0x41, 0xff, 0xff), bytes(0xff), bytes(0)]) {
       const text = prefix.toString('latin1');
       const inside = order.filter((id) => id.startsWith(text));
@@ -193,6 +196,33 @@ export const READ_RULES: Readonly<Record<string, StorageRule>> = {
         const reverse = await scanIds(file, order, 'reverse', step);
         t.same(reverse, [...all].reverse(), `${order} reverse by ${step}`);
       }
+    }
+  },
+
+  'shows in each step of a scan what was changed since the one before': async (t, file) => {
+    const ids = Array.from({ length: 40 }, (_, n) => `${10 + n}`);
+    await file.insertMany(ids.map((id) => rowDraft({ id, note: 'old' })));
+    for (const [order, note] of [
+      [0, 'new'],
+      ['stored', 'newer'],
+    ] as const) {
+      const cursor: ScanCursor = { order, direction: 'forward', from: START, until: END };
+      const seen: string[] = [];
+      const visit = (bytes: Buffer, start: number, end: number): boolean => {
+        const record = bytes.subarray(start, end);
+        return seen.push(`${idOf(record)} ${noteOf(record)}`) > 0;
+      };
+      for (const id of ids) {
+        const found = await file.find(0, Buffer.from(id.padEnd(8)));
+        if (found === undefined) throw new Error('not found');
+        await rewriteRow(file, found, { id, note });
+        await file.scan(cursor, visit, 1);
+      }
+      t.same(
+        seen,
+        ids.map((id) => `${id} ${note}`),
+      );
+      t.equal(await file.scan(cursor, visit, 1), 'end');
     }
   },
 

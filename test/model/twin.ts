@@ -211,7 +211,7 @@ export class Twin {
 
   async #indexOf(key: number): Promise<Observed[]> {
     const found: Observed[] = [];
-    let prefix: Buffer = Buffer.alloc(0);
+    let prefix: Uint8Array = Buffer.alloc(0);
     for (;;) {
       const side = found.length === 0 ? 'before' : 'after';
       const next = await this.#require().seek(key, { prefix, side }, 'forward');

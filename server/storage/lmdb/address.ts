@@ -9,7 +9,9 @@ const SLOTS = 256;
 export const makeAddress = (block: number, slot: number): number => block * SLOTS + slot;
 export const addressBlock = (address: number): number => Math.floor(address / SLOTS);
 // Not `%`: of numbers above 2^31 that is a call.
-export const addressSlot = (address: number): number => address - addressBlock(address) * SLOTS;
+// `| 0`: where loops count on from it they stay in whole numbers, which processors do several times faster.
+export const addressSlot = (address: number): number =>
+  (address - addressBlock(address) * SLOTS) | 0;
 export const rfaToAddress = (rfa: Rfa): number => rfa.readUIntBE(0, ADDRESS_BYTES);
 /** The address at `start`, as an index has it. By hand, because it runs for every entry of a walk. */
 export function addressAt(bytes: Uint8Array, start: number): number {

@@ -18,46 +18,58 @@ import {
   AT_SLOTS,
   AT_USED,
   BLOCK_HEADER_BYTES,
+  CRC_BYTES,
   LARGE_MARK,
   SLOT_ENTRY_BYTES,
   STORED_INSERTION_BYTES,
 } from './format.js';
 
+// `at` is where the block begins in `bytes`: reads in place make no view of it.
+
 /** Entries in the directory; slot numbers are below it. */
-export const slotCount = (block: Buffer): number => block[AT_SLOTS] ?? 0;
+export const slotCount = (bytes: Buffer, at = 0): number => bytes[at + AT_SLOTS] ?? 0;
 export const usedCount = (block: Buffer): number => block[AT_USED] ?? 0;
 
-/** Offset of a slot, 0 when it is freed. */
-export function slotStart(block: Buffer, slot: number): number {
-  const at = BLOCK_HEADER_BYTES + slot * SLOT_ENTRY_BYTES;
-  return ((block[at] ?? 0) << 8) | (block[at + 1] ?? 0);
+/** Offset of a slot in its block, 0 when it is freed. */
+export function slotStart(bytes: Buffer, slot: number, at = 0): number {
+  const entry = at + BLOCK_HEADER_BYTES + slot * SLOT_ENTRY_BYTES;
+  return ((bytes[entry] ?? 0) << 8) | (bytes[entry + 1] ?? 0);
 }
 
 /** Bytes of a slot in the block. */
-export function slotLength(block: Buffer, slot: number): number {
-  const at = BLOCK_HEADER_BYTES + slot * SLOT_ENTRY_BYTES + 2;
-  return (((block[at] ?? 0) << 8) | (block[at + 1] ?? 0)) & ~LARGE_MARK;
+export function slotLength(bytes: Buffer, slot: number, at = 0): number {
+  const entry = at + BLOCK_HEADER_BYTES + slot * SLOT_ENTRY_BYTES + 2;
+  return (((bytes[entry] ?? 0) << 8) | (bytes[entry + 1] ?? 0)) & ~LARGE_MARK;
 }
 
 /** True when the record of a slot is kept in `large`. */
-export const isLarge = (block: Buffer, slot: number): boolean =>
-  ((block[BLOCK_HEADER_BYTES + slot * SLOT_ENTRY_BYTES + 2] ?? 0) & 0x80) !== 0;
+export const isLarge = (bytes: Buffer, slot: number, at = 0): boolean =>
+  ((bytes[at + BLOCK_HEADER_BYTES + slot * SLOT_ENTRY_BYTES + 2] ?? 0) & 0x80) !== 0;
 
-/** CRC as stored for the record of a slot that begins at `start`. */
-export const storedCrc = (block: Buffer, start: number): number => block.readUInt32BE(start);
+/** CRC as stored for the record of a slot whose bytes begin at `start`. */
+export const storedCrc = (bytes: Buffer, start: number): number => bytes.readUInt32BE(start);
 
 /** Insertion number of the `ordinal`th key with dups, of the slot that begins at `start`. */
 export const insertionNumber = (block: Buffer, start: number, ordinal: number): number =>
   block.readUIntBE(start + 4 + ordinal * STORED_INSERTION_BYTES, STORED_INSERTION_BYTES);
 
-/** False when a directory entry cannot be: outside the block, or too short. */
-export function isSlotPlausible(block: Buffer, slot: number, overheadBytes: number): boolean {
-  const start = slotStart(block, slot);
-  const length = slotLength(block, slot);
-  const directoryEnd = BLOCK_HEADER_BYTES + slotCount(block) * SLOT_ENTRY_BYTES;
-  return start >= directoryEnd && start + length <= block.length && length >= overheadBytes;
+/** False when a directory entry cannot be: outside the block, which ends at `end`, or too short. */
+export function isSlotPlausible(
+  bytes: Buffer,
+  slot: number,
+  overheadBytes: number,
+  at = 0,
+  end = bytes.length,
+): boolean {
+  const start = slotStart(bytes, slot, at);
+  const length = slotLength(bytes, slot, at);
+  const directoryEnd = BLOCK_HEADER_BYTES + slotCount(bytes, at) * SLOT_ENTRY_BYTES;
+  return start >= directoryEnd && at + start + length <= end && length >= overheadBytes;
 }
 
-/** True when a block is as it was written. */
-export const isBlockIntact = (block: Buffer): boolean =>
-  block.readUInt32BE(AT_CRC) === recordCrc(block.subarray(AT_CRC + 4));
+/** What the CRC of a block is of. */
+export const checkedPart = (block: Buffer): Buffer => block.subarray(AT_CRC + CRC_BYTES);
+
+/** True when a block is as it was written; `checked` is its checked part. */
+export const isBlockIntact = (block: Buffer, checked = checkedPart(block)): boolean =>
+  block.readUInt32BE(AT_CRC) === recordCrc(checked);

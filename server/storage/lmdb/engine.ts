@@ -17,6 +17,7 @@ import {
   filesOpenMax,
   inspectedFilesMax,
   inspectedWholeBytesMax,
+  keyHintBytesOfProcessMax,
 } from '../../../shared/base/limits.js';
 import type { FileSpec } from '../../../shared/record/file-spec.js';
 import { requireDescriptors } from '../../descriptors.js';
@@ -27,6 +28,7 @@ import { encodeCounters, newCounters } from './counters.js';
 import { encodeDefinition } from './definition-entry.js';
 import { type FreeBytes, freeBytesOnDisk } from './disk-space.js';
 import { syncDirectory } from './flush.js';
+import { HintBudget } from './key-hints.js';
 import { chooseBlockBytes } from './layout.js';
 import { fileIdentity, LmdbFile } from './lmdb-file.js';
 import { catchUp } from './log/catch-up.js';
@@ -66,6 +68,7 @@ class LmdbEngine implements StorageEngine {
   readonly #filesMax: number;
   readonly #bootId: string | undefined;
   readonly #defers: boolean;
+  readonly #hints = new HintBudget(keyHintBytesOfProcessMax);
   readonly #open = new Map<string, LmdbFile>();
   /** Files whose trees were looked at since this engine was made. */
   readonly #inspected = new Set<string>();
@@ -121,7 +124,7 @@ class LmdbEngine implements StorageEngine {
     requireWritable(real);
     const identity = fileIdentity(real);
     const store = this.#openStore(real, name);
-    const options = { freeBytes: this.#freeBytes, defers: this.#defers };
+    const options = { freeBytes: this.#freeBytes, defers: this.#defers, hints: this.#hints };
     const file: LmdbFile = new LmdbFile(store, identity, options, () => {
       if (this.#open.get(real) === file) this.#open.delete(real);
     });

@@ -1,14 +1,15 @@
-// Walks over the entries of an index from one edge on, for scan.ts: addresses one after another, and in the
-// end the place of the last one that was passed. Nothing is made for an entry.
+// Walks over the entries of an index from one edge on, for scan.ts. Entries one behind the other often lead to
+// slots of one block one behind the other, because that is how the records came; they are given as one run.
+// Nothing is made for an entry; in the end there is the place of the last one that was passed.
 
 import { indexKeyBytesMax } from '../../../shared/base/limits.js';
 import type { Direction, Edge } from '../engine.js';
 import { copyBytes, INSERTION_BYTES, type PlaceRange } from '../place.js';
-import { addressAt } from './address.js';
-import { ADDRESS_BYTES } from './format.js';
+import { addressAt, addressBlock, addressSlot } from './address.js';
+import { ADDRESS_BYTES, BLOCK_NUMBER_BYTES } from './format.js';
 import type { Tree } from './mapped/tree.js';
 import { TreeCursor } from './mapped/tree-cursor.js';
-import { PageFault, type ValuePlace } from './mapped/tree-page.js';
+import { PageFault, type TreePage, type ValuePlace } from './mapped/tree-page.js';
 
 const PLACE_BYTES_MAX = indexKeyBytesMax + INSERTION_BYTES;
 
@@ -16,13 +17,17 @@ export class IndexWalk {
   readonly #side: Edge['side'];
   readonly #range: PlaceRange;
   readonly #entries: TreeCursor;
-  /** Where the places of the entry at hand and of the one before it are; no bytes: there is none. */
-  #place: Buffer = NOWHERE;
-  #start = 0;
-  #end = 0;
-  #placeBefore: Buffer = NOWHERE;
-  #startBefore = 0;
-  #endBefore = 0;
+  /** The page of the run at hand, and its first entry there. */
+  #leaf: TreePage | undefined;
+  #first = 0;
+  /** The last entry of the run before it. */
+  #leafBefore: TreePage | undefined;
+  #lastBefore = 0;
+  // The run at hand: `count` slots of a block from `slot` on, each `slotStep` behind the one before.
+  block = 0;
+  slot = 0;
+  slotStep = 1;
+  count = 0;
 
   constructor(index: Tree, range: PlaceRange, direction: Direction) {
     this.#side = direction === 'forward' ? 'after' : 'before';
@@ -30,31 +35,60 @@ export class IndexWalk {
     this.#entries = new TreeCursor(index, range, direction);
   }
 
-  /** The address of the next entry, which is at hand then; undefined when there is none. */
-  next(): number | undefined {
-    this.#placeBefore = this.#place;
-    this.#startBefore = this.#start;
-    this.#endBefore = this.#end;
+  /** Goes to the next run, of `countMax` entries at most, which is 1 or more; false when there is none. */
+  next(countMax: number): boolean {
     const entries = this.#entries;
-    if (!entries.next()) return undefined;
-    this.#place = entries.keyBytes;
-    this.#start = entries.keyStart;
-    this.#end = this.#start + placeBytes(entries);
-    return addressOf(entries.locateValue());
+    this.#leafBefore = this.#leaf;
+    this.#lastBefore = entries.index;
+    if (!entries.next()) return false;
+    this.#leaf = entries.leaf;
+    this.#first = entries.index;
+    const keyBytes = placeBytes(entries);
+    const address = addressOf(entries.locateValue());
+    this.block = addressBlock(address);
+    this.slot = addressSlot(address);
+    this.count = 1;
+    const most = Math.min(entries.following, countMax - 1);
+    if (most > 0) this.#lengthen(most, keyBytes);
+    return true;
   }
 
   /**
-   * The edge behind the entry at hand, or behind the one before that; undefined when there was none. Not before
-   * where the walk began: else a scan of damaged pages, which goes on there, might never end.
+   * The edge behind the first `passed` entries of the run at hand; undefined when the walk has passed none. Not
+   * before where the walk began: else a scan of damaged pages, which goes on there, might never end.
    */
-  edgeBehind(which: 'at hand' | 'before'): Edge | undefined {
-    const isAtHand = which === 'at hand';
-    const place = isAtHand
-      ? this.#place.subarray(this.#start, this.#end)
-      : this.#placeBefore.subarray(this.#startBefore, this.#endBefore);
-    if (place.length === 0) return undefined;
+  edgeBehind(passed: number): Edge | undefined {
+    const leaf = passed > 0 ? this.#leaf : this.#leafBefore;
+    if (leaf === undefined) return undefined;
+    const last = this.#first + (passed - 1) * this.#entries.step;
+    const place = leaf.key(leaf.node(passed > 0 ? last : this.#lastBefore));
     if (!this.#isBehindBegin(place)) throw new PageFault('keys are out of order');
-    return { prefix: Buffer.from(place), side: this.#side };
+    return { prefix: copyBytes(place), side: this.#side };
+  }
+
+  /** Adds entries to the run, `most` at most, as long as their slots follow each other up or down. */
+  #lengthen(most: number, keyBytes: number): void {
+    const entries = this.#entries;
+    const { leaf, index, step } = entries;
+    const { bytes } = leaf.part;
+    const first = leaf.startOfValue(index, keyBytes, ADDRESS_BYTES);
+    if (first < 0) return;
+    let slot = this.slot;
+    let slotStep = 0;
+    let count = 0;
+    for (; count < most; count++) {
+      const start = leaf.startOfValue(index + (count + 1) * step, keyBytes, ADDRESS_BYTES);
+      if (start < 0) break;
+      const difference = (bytes[start + BLOCK_NUMBER_BYTES] ?? 0) - slot;
+      if (count === 0) slotStep = difference;
+      const isNeighbour = difference === slotStep && (difference === 1 || difference === -1);
+      if (!isNeighbour || !isSameBlock(bytes, first, start)) break;
+      slot += slotStep;
+    }
+    if (count === 0) return;
+    this.slotStep = slotStep;
+    this.count += count;
+    entries.skip(count);
   }
 
   #isBehindBegin(place: Buffer): boolean {
@@ -62,6 +96,14 @@ export class IndexWalk {
     if (this.#side === 'before') return limit === undefined || Buffer.compare(place, limit) < 0;
     return least === undefined || Buffer.compare(place, least) >= 0;
   }
+}
+
+/** Whether two addresses are in one block; the numbers of blocks differ in their last bytes first. */
+function isSameBlock(bytes: Buffer, one: number, other: number): boolean {
+  for (let at = BLOCK_NUMBER_BYTES - 1; at >= 0; at--) {
+    if (bytes[one + at] !== bytes[other + at]) return false;
+  }
+  return true;
 }
 
 /** Bytes of the place of the entry at hand. */
@@ -82,5 +124,3 @@ export function addressOf({ part, start, end }: ValuePlace): number {
   if (end - start !== ADDRESS_BYTES) throw new PageFault('an entry of an index is no address');
   return addressAt(part.bytes, start);
 }
-
-const NOWHERE: Buffer = Buffer.alloc(0);

@@ -25,13 +25,14 @@ import type {
   Unmapped,
   VerifyReport,
 } from '../engine.js';
-import { copyBytes, farEdge, INSERTION_BYTES, makePlace, rangeBetween } from '../place.js';
+import { farEdge, INSERTION_BYTES, makePlace, rangeBetween } from '../place.js';
 import { checkEdge, checkSameLayout, isClosed } from '../storage-error.js';
 import { addressToRfa, rfaToAddress } from './address.js';
 import { CommitQueue, isFull } from './commit-queue.js';
 import { encodeDefinition } from './definition-entry.js';
 import type { FreeBytes } from './disk-space.js';
 import { addressOf, copyPlace } from './index-walk.js';
+import type { HintBudget } from './key-hints.js';
 import { damaged, isLmdbError, readError } from './lmdb-error.js';
 import type { Tree } from './mapped/tree.js';
 import { TreeCursor } from './mapped/tree-cursor.js';
@@ -39,6 +40,7 @@ import { definitionKey, type Store } from './open-store.js';
 import { rebuildStore } from './rebuild.js';
 import { danglingEntry, readInsertion, readRecord } from './record-reader.js';
 import { scanIndex, scanStored } from './scan.js';
+import { UniqueFinder } from './unique-finder.js';
 import { isNewest, unmappedState } from './unmapped/state.js';
 import { verifyStore } from './verify.js';
 import type { WriteTransaction } from './write-transaction.js';
@@ -47,6 +49,8 @@ export interface LmdbFileOptions {
   readonly freeBytes: FreeBytes;
   /** As of LmdbEngineOptions. */
   readonly defers: boolean;
+  /** Of all files of the engine. */
+  readonly hints: HintBudget;
 }
 
 export class LmdbFile implements StoredFile {
@@ -54,6 +58,8 @@ export class LmdbFile implements StoredFile {
   readonly #freeBytes: FreeBytes;
   readonly #queue: CommitQueue;
   readonly #closed: () => void;
+  /** Of unique keys, by key number. */
+  readonly #finders: readonly (UniqueFinder | undefined)[];
   #store: Store;
   #identity: string;
   #openers = 0;
@@ -65,7 +71,7 @@ export class LmdbFile implements StoredFile {
   constructor(
     store: Store,
     identity: string,
-    { freeBytes, defers }: LmdbFileOptions,
+    { freeBytes, defers, hints }: LmdbFileOptions,
     closed: () => void,
   ) {
     this.#path = store.layout.path;
@@ -73,6 +79,9 @@ export class LmdbFile implements StoredFile {
     this.#identity = identity;
     this.#freeBytes = freeBytes;
     this.#queue = new CommitQueue(store, freeBytes, defers);
+    this.#finders = store.spec.keys.map((spec, key) =>
+      spec.dups === 'none' ? new UniqueFinder(key, spec, hints) : undefined,
+    );
     this.#closed = closed;
   }
 
@@ -117,14 +126,10 @@ export class LmdbFile implements StoredFile {
   }
 
   find(key: number, value: Uint8Array): LocatedRecord | undefined {
-    if (this.#opened().indexLayout(key).dups !== 'none') {
-      return this.#read((store) => findFirst(store, key, value));
-    }
-    if (value.length === 0) return undefined;
-    return this.#read((store) => {
-      const address = findUnique(store.indexTree(key), value);
-      return address === undefined ? undefined : locate(store, key, copyBytes(value), address);
-    });
+    this.#opened().indexLayout(key);
+    const finder = this.#finders[key];
+    if (finder === undefined) return this.#read((store) => findFirst(store, key, value));
+    return value.length === 0 ? undefined : this.#read((store) => finder.find(store, value));
   }
 
   fetch(rfa: Rfa): StoredRecord | 'deleted' | 'invalid' {
@@ -255,6 +260,7 @@ export class LmdbFile implements StoredFile {
     if (this.#openers > 0) return;
     this.#queue.flush();
     this.#closed();
+    for (const finder of this.#finders) finder?.close();
     try {
       this.#queue.closeLog();
     } catch (error) {

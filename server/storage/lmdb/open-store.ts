@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { RsyndError } from '../../../shared/base/error.js';
 import type { FileSpec } from '../../../shared/record/file-spec.js';
-import { makeRoom } from '../room.js';
+import { BlockCopies } from './block-copies.js';
 import { type Counters, decodeCounters } from './counters.js';
 import { type Definition, decodeDefinition } from './definition-entry.js';
 import {
@@ -31,14 +31,11 @@ import { damaged, readError } from './lmdb-error.js';
 import type { Committed } from './mapped/committed.js';
 import { Tree } from './mapped/tree.js';
 import { TreeCursor } from './mapped/tree-cursor.js';
-import { PageFault } from './mapped/tree-page.js';
+import { PageFault, type ValuePlace } from './mapped/tree-page.js';
 import { numberKey } from './number-key.js';
 import { PageFile } from './page-file.js';
 import { inspectTrees, type SalvageView, type TreeInspection } from './salvage-view.js';
 import { ScanProof } from './scan-proof.js';
-
-/** Rooms kept for the next scan. */
-const ROOMS_KEPT_MAX = 4;
 
 export type IndexTable = Table<Uint8Array, number>;
 
@@ -58,6 +55,8 @@ export class Store {
   readonly layout: FileLayout;
   /** Blocks that scans found sound. */
   readonly proof = new ScanProof();
+  /** Blocks that scans have at hand. */
+  readonly copies: BlockCopies;
   readonly header: Table<Uint8Array, Buffer>;
   /** For writing; reads go through `block` and `blocksFrom`. */
   readonly blocks: Table<number, Buffer>;
@@ -73,7 +72,6 @@ export class Store {
   };
   readonly #indexes: readonly (IndexTable | undefined)[];
   readonly #countersKey = countersKey();
-  readonly #rooms: Buffer[] = [];
   spec: FileSpec;
   /** The run of the machine, for the log; undefined when LMDB flushes each transaction itself. */
   readonly bootId: string | undefined;
@@ -90,6 +88,7 @@ export class Store {
     this.bootId = bootId;
     this.#salvage = salvage;
     this.layout = layoutOf(path, spec, blockBytes);
+    this.copies = new BlockCopies(this.layout.blockBytes);
     this.spec = spec;
     this.header = this.#required(environment.header(), 'its header');
     this.blocks = this.#required(environment.blocks(), 'its table of records');
@@ -158,6 +157,16 @@ export class Store {
     return bytes === undefined ? undefined : this.environment.shared(bytes, bytes.length);
   }
 
+  /**
+   * Where a block of the committed state lies, good as long as that is and until the next is asked for. Undefined
+   * when there is none, or when `block` has to get it another way: its tree is damaged.
+   */
+  blockPlace(number: number): ValuePlace | undefined {
+    if (!this.isSound(TABLE_BLOCKS)) return undefined;
+    const { blocks } = this.#trees;
+    return blocks.findNumber(number, blockKey(number)) ? blocks.value : undefined;
+  }
+
   /** Blocks in order of their numbers, from `start` on; the values as `block` gives them. */
   blocksFrom(
     start: number | undefined,
@@ -178,15 +187,6 @@ export class Store {
     }
     const bytes = this.large.getBinaryFast(address, options);
     return bytes === undefined ? undefined : this.environment.shared(bytes, bytes.length);
-  }
-
-  /** Room for a block, nobody else's until it is given back: a scan may be begun within another. */
-  takeRoom(): Buffer {
-    return this.#rooms.pop() ?? makeRoom(this.layout.blockBytes);
-  }
-
-  giveRoom(room: Buffer): void {
-    if (this.#rooms.length < ROOMS_KEPT_MAX) this.#rooms.push(room);
   }
 
   indexLayout(key: number): IndexLayout {

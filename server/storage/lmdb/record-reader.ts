@@ -14,6 +14,7 @@ import {
 } from './block-reader.js';
 import type { ReadOptions } from './environment.js';
 import { damaged } from './lmdb-error.js';
+import type { ValuePlace } from './mapped/tree-page.js';
 import type { Store } from './open-store.js';
 
 /** A record by address; `record` is a copy. */
@@ -28,10 +29,12 @@ export interface FoundRecord {
 export function readBlock(store: Store, block: number, options?: ReadOptions): Buffer | undefined {
   const bytes = store.block(block, options);
   if (bytes === undefined) return undefined;
-  const { blockBytes } = store.layout;
-  if (bytes.length !== blockBytes) throw damaged(store.layout, `block ${block} is unreadable`);
+  if (bytes.length !== store.layout.blockBytes) throw unreadable(store, block);
   return bytes;
 }
+
+const unreadable = (store: Store, block: number): Error =>
+  damaged(store.layout, `block ${block} is unreadable`);
 
 /** The record at an address. ERR_DAMAGED when its bytes are not those that were stored. */
 export function readRecord(
@@ -39,32 +42,46 @@ export function readRecord(
   address: number,
   options?: ReadOptions,
 ): FoundRecord | 'deleted' | 'invalid' {
-  const block = readBlock(store, addressBlock(address), options);
+  const place = options === undefined ? blockPlace(store, addressBlock(address)) : undefined;
+  const block = place?.part.bytes ?? readBlock(store, addressBlock(address), options);
   if (block === undefined)
     return wasUsed(store, addressBlock(address), options) ? 'deleted' : 'invalid';
+  const at = place?.start ?? 0;
   const slot = addressSlot(address);
-  if (slot >= slotCount(block)) return 'invalid';
-  if (slotStart(block, slot) === 0) return 'deleted';
-  return recordOfSlot(store, block, address, options);
+  if (slot >= slotCount(block, at)) return 'invalid';
+  if (slotStart(block, slot, at) === 0) return 'deleted';
+  return recordOfSlot(store, block, address, options, at);
 }
 
-/** The record of a used slot, copied and checked. */
+/** The record of a used slot, copied and checked. The block begins at `at`. */
 export function recordOfSlot(
   store: Store,
   block: Buffer,
   address: number,
   options?: ReadOptions,
+  at = 0,
 ): FoundRecord {
   const slot = addressSlot(address);
-  const { overheadBytes } = store.layout;
-  if (!isSlotPlausible(block, slot, overheadBytes)) throw badRecord(store, address);
-  const start = slotStart(block, slot);
+  const { overheadBytes, blockBytes } = store.layout;
+  if (!isSlotPlausible(block, slot, overheadBytes, at, at + blockBytes)) {
+    throw badRecord(store, address);
+  }
+  const start = at + slotStart(block, slot, at);
   const crc = storedCrc(block, start);
-  const record = isLarge(block, slot)
+  const record = isLarge(block, slot, at)
     ? readLarge(store, address, options)
-    : copyOf(block, start + overheadBytes, start + slotLength(block, slot));
+    : copyOf(block, start + overheadBytes, start + slotLength(block, slot, at));
   if (recordCrc(record) !== crc) throw badRecord(store, address);
   return { record, crc };
+}
+
+/** Where a block of the committed state lies; undefined when it is not there, or not to be read in place. */
+function blockPlace(store: Store, block: number): ValuePlace | undefined {
+  const place = store.blockPlace(block);
+  if (place !== undefined && place.end - place.start !== store.layout.blockBytes) {
+    throw unreadable(store, block);
+  }
+  return place;
 }
 
 /** Insertion number by which the record stands in index `key`; undefined when there is no record. */

@@ -9,8 +9,7 @@ import { BLOCK_NUMBER_MAX, FIRST_BLOCK, SLOTS_MAX, TABLE_BLOCKS } from './format
 import { IndexWalk } from './index-walk.js';
 import { damaged, isLmdbError } from './lmdb-error.js';
 import type { Store } from './open-store.js';
-import { danglingEntry } from './record-reader.js';
-import { NO_SLOT, type ScanBounds, Walk } from './scan-walk.js';
+import { type ScanBounds, Walk } from './scan-walk.js';
 
 /** Records in key order. Clustered records cost one get of their block, not one each. */
 export function scanIndex(
@@ -22,70 +21,66 @@ export function scanIndex(
   const range = rangeBetween(cursor.from, cursor.until, cursor.direction);
   if (range === undefined) return 'end';
   const index = store.indexTree(key);
-  const walk = new Walk(store, bounds);
+  const walk = new Walk(store, cursor, bounds);
+  let state: 'more' | 'end' = 'end';
   try {
-    const entries = new IndexWalk(index, range, cursor.direction);
-    return showEntries(store, key, cursor, { walk, entries });
+    state = showEntries(walk, cursor, new IndexWalk(index, range, cursor.direction));
+    return state;
   } finally {
-    walk.finish(cursor);
+    walk.finish(state);
   }
 }
 
-function showEntries(
-  store: Store,
-  key: number,
-  cursor: ScanCursor,
-  { walk, entries }: { walk: Walk; entries: IndexWalk },
-): 'more' | 'end' {
-  let passed: 'at hand' | 'before' = 'before';
+function showEntries(walk: Walk, cursor: ScanCursor, entries: IndexWalk): 'more' | 'end' {
+  walk.passed = 0;
   try {
-    for (;;) {
-      passed = 'before';
-      const address = entries.next();
-      if (address === undefined) return 'end';
-      if (!walk.takeOne()) return 'more';
-      passed = 'at hand';
-      const block = addressBlock(address);
-      const slot = address - makeAddress(block, 0);
-      if (!walk.fetch(block) || !walk.isUsed(slot)) throw danglingEntry(store, key, address);
-      if (walk.show(slot)) continue;
-      passed = 'before';
-      walk.giveBack();
-      return 'more';
+    while (entries.next(Math.max(1, walk.left))) {
+      const { block, slot, slotStep, count } = entries;
+      if (!walk.fetch(block, slot) || !walk.showSlots(slot, slotStep, count)) return 'more';
+      walk.passed = 0;
     }
+    return 'end';
   } finally {
-    cursor.from = entries.edgeBehind(passed) ?? cursor.from;
+    cursor.from = entries.edgeBehind(walk.passed) ?? cursor.from;
   }
 }
 
 /** Records as they lie in the file. A block that is intact vouches for all its records at once. */
 export function scanStored(store: Store, cursor: ScanCursor, bounds: ScanBounds): 'more' | 'end' {
-  const walk = new Walk(store, bounds);
+  const walk = new Walk(store, cursor, bounds);
   const position = new StoredPosition(cursor);
-  const { untilBlock = Number.POSITIVE_INFINITY } = cursor;
+  let state: 'more' | 'end' = 'end';
   try {
-    const { firstBlock, isReverse } = position;
-    const blocks = store.blocksFrom(firstBlock, isReverse);
-    for (const { key: number, value: bytes } of blocks) {
-      if (number >= untilBlock) return 'end';
-      position.enterBlock(number);
-      if (!walk.look(number, bytes)) {
-        position.passBlock(number);
-        throw damaged(store.layout, `block ${number} is unreadable`);
-      }
-      if (!showSlots(store, walk, position, number)) return 'more';
-    }
-    if (store.isSound(TABLE_BLOCKS) || position.isPastAll) return 'end';
-    position.passAll();
-    throw damaged(store.layout, 'blocks are missing, and the records in them');
+    state = showBlocks(store, walk, position, cursor.untilBlock);
   } catch (error) {
     if (!isLmdbError(error)) throw error;
     if (position.skipUnreadable(blocksEnd(store))) throw error;
-    return 'end';
   } finally {
     position.save();
-    walk.finish(cursor);
+    walk.finish(state);
   }
+  return state;
+}
+
+function showBlocks(
+  store: Store,
+  walk: Walk,
+  position: StoredPosition,
+  untilBlock = Number.POSITIVE_INFINITY,
+): 'more' | 'end' {
+  const { firstBlock, isReverse } = position;
+  for (const { key: number, value: bytes } of store.blocksFrom(firstBlock, isReverse)) {
+    if (number >= untilBlock) return 'end';
+    position.enterBlock(number);
+    if (!walk.look(number, bytes)) {
+      position.passBlock(number);
+      throw damaged(store.layout, `block ${number} is unreadable`);
+    }
+    if (!showSlots(store, walk, position, number)) return 'more';
+  }
+  if (store.isSound(TABLE_BLOCKS) || position.isPastAll) return 'end';
+  position.passAll();
+  throw damaged(store.layout, 'blocks are missing, and the records in them');
 }
 
 /** The number behind the last block, after LMDB failed a read; 0 when that is lost too. */
@@ -100,11 +95,11 @@ function blocksEnd(store: Store): number {
 
 /** False when the visitor or the bound says to stop. ERR_DAMAGED behind the last slot of a bad block. */
 function showSlots(store: Store, walk: Walk, position: StoredPosition, number: number): boolean {
-  const { first, step } = position.slots(number, walk.slots);
+  const { first, step, count } = position.slots(number, walk.slots);
   try {
-    if (!walk.showSlots(first, step)) return false;
+    if (!walk.showSlots(first, step, count)) return false;
   } finally {
-    if (walk.reached !== NO_SLOT) position.last = makeAddress(number, walk.reached);
+    if (walk.passed > 0) position.last = makeAddress(number, first + (walk.passed - 1) * step);
   }
   if (walk.isSound()) return true;
   position.passBlock(number);
@@ -138,13 +133,13 @@ class StoredPosition {
     this.#block = block;
   }
 
-  /** The slots of a block still to be looked at: the first, and which way on. */
-  slots(block: number, count: number): { first: number; step: number } {
+  /** The slots of a block of `slots` still to be looked at: the first, which way on, and how many. */
+  slots(block: number, slots: number): { first: number; step: number; count: number } {
     const step = this.isReverse ? -1 : 1;
-    if (this.last !== undefined && addressBlock(this.last) === block) {
-      return { first: addressSlot(this.last) + step, step };
-    }
-    return { first: this.isReverse ? count - 1 : 0, step };
+    const { last } = this;
+    let first = this.isReverse ? slots - 1 : 0;
+    if (last !== undefined && addressBlock(last) === block) first = addressSlot(last) + step;
+    return { first, step, count: Math.max(0, this.isReverse ? first + 1 : slots - first) };
   }
 
   /** Goes behind the last slot of a block. */

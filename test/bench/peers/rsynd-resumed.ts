@@ -55,7 +55,7 @@ class Visit {
     for (;;) {
       const frame = this.#reader.next();
       if (frame !== undefined) {
-        const reply = decodeReply(frame.verb, frame.body);
+        const reply = decodeReply(frame.verb, frame.bytes, frame);
         if (reply.verb === 'error') throw new Error(`${request.verb}: ${reply.message}`);
         return;
       }

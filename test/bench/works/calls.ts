@@ -73,7 +73,14 @@ const onConnections = (work: 'read' | 'store', side: Make, connections: number):
   name: `${work}-${connections}c`,
   title: `${TITLES[work]}, ${connections} connections with 1 each`,
   unit: 'calls/s',
-  sides: [side('rsynd'), side('plain'), side('pg'), side('postgres.js'), side('redis')],
+  sides: [
+    side('rsynd'),
+    side('plain'),
+    side('pg'),
+    side('postgres.js'),
+    side('redis'),
+    ...(work === 'read' ? [side('tls')] : []),
+  ],
 });
 
 const storeAlone = (side: Make): Line => ({

@@ -6,7 +6,11 @@ import t, { type Test } from 'tap';
 import { startCall } from '../../../client/connection/call.js';
 import { Exchange, type Waiter } from '../../../client/connection/exchange.js';
 import { connect, isRsyndError, open, RsyndError } from '../../../client/index.js';
-import { requestsInFlightMax, streamCreditBytes } from '../../../shared/base/limits.js';
+import {
+  frameBytesMax,
+  requestsInFlightMax,
+  streamCreditBytes,
+} from '../../../shared/base/limits.js';
 import type { Request } from '../../../shared/protocol/message.js';
 import { type Asked, type FakeOptions, rfaOf, startFake, startRaw } from '../fake-server.js';
 
@@ -462,7 +466,9 @@ t.test('a server that sends beyond its credit is not listened to', async (t) => 
     answer: (asked) => {
       if (asked.request.verb !== 'scan') return false;
       const records = Buffer.alloc(2 ** 20);
-      for (let n = 0; n < 5; n++) asked.reply({ verb: 'data', recordLength: 8, records });
+      const framesMax = (streamCreditBytes + frameBytesMax) / records.length;
+      for (let n = 0; n < framesMax + 2; n++)
+        asked.reply({ verb: 'data', recordLength: 8, records });
       return true;
     },
   });

@@ -98,7 +98,7 @@ class Client {
     const before = this.replies.length;
     this.#reader.push(chunk);
     for (let frame = this.#reader.next(); frame; frame = this.#reader.next()) {
-      this.replies.push(decodeReply(frame.verb, frame.body));
+      this.replies.push(decodeReply(frame.verb, frame.bytes, frame));
     }
     this.writes.push(this.replies.length - before);
     done();

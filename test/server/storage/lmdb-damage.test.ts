@@ -164,6 +164,8 @@ t.test('finds and names a record whose bytes changed, and reads all others', asy
         t.equal(ids.length, 199, `${order} gives all others`);
         t.notOk(ids.includes('77'));
         t.ok(errors.length > 0 && errors.every((error) => isRsyndError(error, 'ERR_DAMAGED')));
+        t.match(errors[0], where, 'the first names the record');
+        if (order !== 'stored') t.equal(errors.length, 1, 'by key there is no other');
       }
     }
     const found: Problem[] = [];

@@ -94,11 +94,11 @@ t.test('every hex example is a frame that the codecs read and write so', async (
     }
     const writer = new FrameWriter();
     if (direction === 'request') {
-      const message = decodeRequest(frame.verb, frame.body);
+      const message = decodeRequest(frame.verb, frame.bytes, frame);
       t.strictSame(message, examples.get(info)?.message, info);
       encodeRequest(writer, message, frame.channel, frame.request);
     } else {
-      const message = decodeReply(frame.verb, frame.body);
+      const message = decodeReply(frame.verb, frame.bytes, frame);
       t.strictSame(message, examples.get(info)?.message, info);
       encodeReply(writer, message, frame.channel, frame.request);
     }

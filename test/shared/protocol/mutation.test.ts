@@ -12,7 +12,7 @@ import {
   encodeReply,
   encodeRequest,
 } from '../../../shared/protocol/codec.js';
-import { FRAME_HEADER_BYTES, type FrameDirection } from '../../../shared/protocol/frame.js';
+import { bodyOf, FRAME_HEADER_BYTES, type FrameDirection } from '../../../shared/protocol/frame.js';
 import { FrameReader } from '../../../shared/protocol/frame-reader.js';
 import { FrameWriter } from '../../../shared/protocol/frame-writer.js';
 import { PREAMBLE } from '../../../shared/protocol/version.js';
@@ -122,7 +122,7 @@ function feedStream(direction: FrameDirection, stream: Buffer, random: Random): 
       reader.push(stream.subarray(at, end));
       at = end;
       for (let frame = reader.next(); frame !== undefined; frame = reader.next()) {
-        recode(direction, frame.verb, frame.body);
+        recode(direction, frame.verb, bodyOf(frame));
       }
       if (reader.heldBytes > 64 * 1024) throw new Error(`holds ${reader.heldBytes} bytes`);
     }

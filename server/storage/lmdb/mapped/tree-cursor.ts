@@ -55,6 +55,32 @@ export class TreeCursor {
     return this.#isLeafInside || this.#isInRange() || this.#end();
   }
 
+  // Where the entry at hand is: `leaf.node(index)`. The next one in the page is `step` further on.
+
+  get leaf(): TreePage {
+    return this.#leaf;
+  }
+
+  get index(): number {
+    return this.#index;
+  }
+
+  get step(): 1 | -1 {
+    return this.#isForward ? 1 : -1;
+  }
+
+  /** Entries behind the one at hand that are in its page and in the range, as far as that is known. */
+  get following(): number {
+    if (!this.#isLeafInside) return 0;
+    return this.#isForward ? this.#leaf.count - 1 - this.#index : this.#index;
+  }
+
+  /** Passes so many of those: the last of them is at hand then. */
+  skip(count: number): void {
+    this.#index += this.step * count;
+    this.#node = this.#leaf.node(this.#index);
+  }
+
   // The key of the entry at hand: keyBytes[keyStart, keyStart + keyLength).
 
   get keyBytes(): Buffer {

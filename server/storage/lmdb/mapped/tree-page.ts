@@ -196,6 +196,24 @@ export class TreePage {
     this.#locateOutOfLine(pageNumberAt(part, start), length, lastPage, place);
   }
 
+  /**
+   * Of a leaf: where the value of a node begins, if key and value have just so many bytes and lie in the page;
+   * else -1, and `locateValue` says more.
+   */
+  startOfValue(index: number, keyBytes: number, valueBytes: number): number {
+    const { halves } = this.part;
+    const offset = halves[this.#slots + index] ?? 0;
+    const start = offset + PAGE_HEADER_BYTES + NODE_HEADER_BYTES + keyBytes;
+    const half = (this.#at + PAGE_HEADER_BYTES + offset) >>> 1;
+    const isPlain =
+      start + valueBytes <= PAGE_BYTES &&
+      halves[half] === valueBytes &&
+      halves[half + 1] === 0 &&
+      halves[half + 2] === 0 &&
+      halves[half + 3] === keyBytes;
+    return isPlain ? this.#at + start : -1;
+  }
+
   #locateOutOfLine(page: number, length: number, lastPage: number, place: ValuePlace): void {
     const pages = Math.ceil((PAGE_HEADER_BYTES + length) / PAGE_BYTES);
     if (page + pages - 1 > lastPage) throw new PageFault('a value is behind the last page');

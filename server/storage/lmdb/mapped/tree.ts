@@ -11,6 +11,8 @@ export class Tree {
   readonly #page: TreePage;
   /** Where the value of the entry found last lies: good as long as the state is kept. */
   readonly value: ValuePlace;
+  /** Which node of the leaf that is. */
+  nodeIndex = 0;
   #root: number | undefined;
   /** Of the state whose root it is. */
   #version = -1;
@@ -29,6 +31,11 @@ export class Tree {
       this.#version = this.#state.version;
     }
     return this.#root;
+  }
+
+  /** The leaf of the entry found last. */
+  get leaf(): TreePage {
+    return this.#page;
   }
 
   get state(): Committed {
@@ -90,6 +97,7 @@ export class Tree {
     if (index >= page.count) return false;
     const node = page.node(index);
     if (page.compare(node, key, key.length) !== 0) return false;
+    this.nodeIndex = index;
     page.locateValue(node, this.#state.lastPage, this.value);
     return true;
   }
