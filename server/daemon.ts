@@ -38,6 +38,7 @@ import { CONNECTION_TIMES, type ConnectionTimes } from './net/session-connection
 import { type Journals, StateJournals } from './observe/journals.js';
 import { describeError, errorsOnly, type Log, type Saying } from './observe/log.js';
 import { createRefusalLog, type LogRefusal } from './observe/refusal-log.js';
+import type { ScanHelper } from './scan-helper/scan-helper.js';
 import { StateDirectory } from './state/state-directory.js';
 import type { StorageEngine } from './storage/engine.js';
 import type { Team } from './worker/team.js';
@@ -56,6 +57,8 @@ export interface DaemonParts {
   readonly locks: LockManager;
   readonly log: Log;
   readonly software: string;
+  /** Looks through long files ahead of selects. @default nobody does */
+  readonly helper?: ScanHelper | undefined;
   /** @default the gate of the users in the data directory */
   readonly gate?: Gate;
   /** @default CONNECTION_TIMES */
@@ -93,9 +96,9 @@ export class Daemon {
     this.#state = new StateDirectory(options.data);
     this.#access = this.#openAccess();
     this.#journals = team?.journals ?? this.#openJournals();
-    const { gate = this.#access.gate } = parts;
+    const { gate = this.#access.gate, helper } = parts;
     this.#sessions = new DaemonSessions({
-      services: { engine, locks, gate, clock: createUniqueClock() },
+      services: { engine, locks, gate, clock: createUniqueClock(), helper },
       access: this.#access,
       paths: pathsBelow(options.data),
       journals: this.#journals,

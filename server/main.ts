@@ -18,6 +18,7 @@ import { encryptionWords } from './daemon-words.js';
 import { createLockManager } from './lock/create-lock-manager.js';
 import { createLmdbLockStores } from './lock/lmdb-lock-store.js';
 import { createLog, describeError, type Log } from './observe/log.js';
+import { ScanHelper } from './scan-helper/scan-helper.js';
 import { createLmdbEngine } from './storage/lmdb/engine.js';
 import { Supervisor } from './worker/supervisor.js';
 
@@ -99,6 +100,7 @@ async function main(): Promise<void> {
   const parts: DaemonParts = {
     engine: createLmdbEngine(),
     locks: createLockManager(createLmdbLockStores()),
+    helper: ScanHelper.forThisMachine((why) => log.warn({ why }, 'the scan helper is lost')),
     log,
     software: `rsynd ${version}`,
   };

@@ -12,6 +12,7 @@ import type { ChannelLock, OpenMode } from '../../shared/protocol/message.js';
 import type { Rfa } from '../../shared/record/rfa.js';
 import type { IsamFile } from '../isam/isam-file.js';
 import type { FileHold } from '../lock/lock-manager.js';
+import type { ScanHelper } from '../scan-helper/scan-helper.js';
 import type { Direction, Edge } from '../storage/engine.js';
 
 export type Position =
@@ -33,6 +34,8 @@ export interface OpenChannel {
   readonly lock: ChannelLock;
   readonly file: IsamFile;
   readonly hold: FileHold;
+  /** Looks through long files ahead of selects. */
+  readonly helper?: Pick<ScanHelper, 'isFree' | 'begin' | 'end'> | undefined;
   position: Position;
   current: CurrentRecord | undefined;
   /** The record under the one automatic lock. */

@@ -13,6 +13,7 @@ import { type Action, actionOfMode } from '../access/rights.js';
 import type { UniqueClock } from '../isam/autokey.js';
 import { IsamFile } from '../isam/isam-file.js';
 import type { FileClaim, FileHold, LockManager, LockOwner } from '../lock/lock-manager.js';
+import type { ScanHelper } from '../scan-helper/scan-helper.js';
 import type { StorageEngine, StoredFile } from '../storage/engine.js';
 import type { OpenChannel } from './open-channel.js';
 
@@ -22,6 +23,8 @@ export interface Services {
   readonly locks: LockManager;
   readonly gate: Gate;
   readonly clock: UniqueClock;
+  /** Looks through long files ahead of selects. @default nobody does */
+  readonly helper?: Pick<ScanHelper, 'isFree' | 'begin' | 'end'> | undefined;
 }
 
 /** Who asks, and how names are meant. */
@@ -49,6 +52,7 @@ export async function open(
     lock: request.mode === 'update' ? request.lock : 'none',
     file: new IsamFile(opened.stored, request.name, services.clock),
     hold: opened.hold,
+    helper: services.helper,
     position: { kind: 'start', key: 0 },
     current: undefined,
     autoLocked: undefined,

@@ -17,7 +17,7 @@ export interface WalkPoint {
 }
 
 export class RecordWalk {
-  readonly #stored: StoredFile;
+  readonly #stored: Pick<StoredFile, 'scan'>;
   readonly #plan: Pick<QueryPlan, 'order' | 'direction' | 'ranges'>;
   readonly #matches: Predicate | undefined;
   #range: number;
@@ -27,7 +27,7 @@ export class RecordWalk {
 
   /** `matches`: undefined takes every record. */
   constructor(
-    stored: StoredFile,
+    stored: Pick<StoredFile, 'scan'>,
     plan: Pick<QueryPlan, 'order' | 'direction' | 'ranges'>,
     matches: Predicate | undefined,
     from: WalkPoint = { range: 0 },

@@ -20,6 +20,8 @@ import { parseExpression } from '../../shared/select/parse.js';
 import type { Join } from '../../shared/select/query.js';
 import type { OpenChannel } from '../operation/open-channel.js';
 import type { RecordSource } from '../operation/record-source.js';
+import { HelpedScan } from '../scan-helper/helped-scan.js';
+import { isSendable } from '../scan-helper/question.js';
 import { Candidates } from './candidates.js';
 import { Deleting } from './deleting.js';
 import { Grouping } from './grouping.js';
@@ -77,6 +79,7 @@ class Assembly {
   /** Which records of the other file may be partners. */
   readonly #partnerWhere: BoundExpression | undefined;
   readonly #ending: Ending;
+  readonly #helped: HelpedScan | undefined;
   readonly #walk: RecordWalk;
 
   constructor(parts: SelectParts) {
@@ -92,10 +95,44 @@ class Assembly {
     const identity = needsToken ? identityOf(parts) : '';
     const from = resume === undefined ? undefined : decodeResume(resume, identity);
     this.#ending = { limit, before: from?.records ?? 0, plan: plan.shown, identity };
-    this.#walk = new RecordWalk(channel.file.stored, plan, this.#matches, from?.point);
+    this.#helped = this.#scanWithHelp();
+    const scanned = this.#helped ?? channel.file.stored;
+    this.#walk = new RecordWalk(scanned, plan, this.#matches, from?.point);
   }
 
   source(): RecordSource {
+    const source = this.#source();
+    const helped = this.#helped;
+    if (helped === undefined) return source;
+    return {
+      needsLane: source.needsLane,
+      step: () => source.step(),
+      close() {
+        helped.close();
+        return source.close();
+      },
+    };
+  }
+
+  /** Where all of a file is read for what matches, by a walk that changes nothing and that no budget stops. */
+  #scanWithHelp(): HelpedScan | undefined {
+    const { bound, channel, plan, request } = this.#parts;
+    const { file, helper } = channel;
+    const { stored } = file;
+    const isPlain = plan.order === 'stored' && plan.direction === 'forward';
+    const isFree = !request.locking && request.action !== 'delete' && !this.#work.isBounded;
+    if (helper === undefined || stored.unmapped === undefined || !isPlain || !isFree) return;
+    if (this.#matches === undefined || !isSendable(bound.where)) return;
+    return new HelpedScan({
+      stored,
+      unmapped: stored.unmapped,
+      helper,
+      where: bound.where,
+      bytesPerRecord: bytesPerRecord(this.#parts, this.#partnerWhere),
+    });
+  }
+
+  #source(): RecordSource {
     const { bound, request } = this.#parts;
     if (bound.groupBy !== undefined) return this.#grouping(bound.groupBy);
     if (request.action === 'delete') return new Deleting(this.#lockOptions());

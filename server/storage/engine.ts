@@ -122,6 +122,8 @@ export interface ScanCursor {
   readonly until: Edge;
   /** Stored order only: the last record visited. */
   rfa?: Rfa;
+  /** Stored order, forward, of a file with `unmapped`: `end` is ahead of this block. @default the end of the file */
+  untilBlock?: number;
   /** `scan` adds the records it passed: those visited and those its filter said no to. */
   looked?: number;
 }
@@ -169,6 +171,35 @@ export interface VerifyReport {
   readonly entries: readonly number[];
 }
 
+/**
+ * A committed state of a file, for who reads its blocks from the disk, past the engine. What was read was of that state
+ * if that is the newest one still, afterwards: nothing of the newest state is ever written over.
+ */
+export interface UnmappedState {
+  /** Real and absolute; leads to the file only if that has this device and inode: `DEVICE:INODE`. */
+  readonly path: string;
+  readonly identity: string;
+  readonly transaction: number;
+  /** The page in which the tree of blocks begins, and the last page of the state. */
+  readonly blocksRoot: number;
+  readonly lastPage: number;
+  readonly blockBytes: number;
+  /** What a slot has ahead of its record. */
+  readonly overheadBytes: number;
+  /** The number behind the last block that was ever used. */
+  readonly nextBlock: number;
+  /** Checksums under which blocks were proven, by block number: shared by all who read the file here. */
+  readonly proven: Uint32Array<SharedArrayBuffer>;
+}
+
+/** What a scan with a helper needs (server/scan-helper), of a file whose states can be read past its engine. */
+export interface Unmapped {
+  /** The newest state; undefined when the file is damaged. */
+  state(): UnmappedState | undefined;
+  /** Whether nothing was committed since. */
+  isNewest(state: UnmappedState): boolean;
+}
+
 /** An open file. All openers of one path in one process share one; `close` counts. */
 export interface StoredFile {
   /** The definition as last read or set. */
@@ -210,6 +241,9 @@ export interface StoredFile {
     recordsMax: number,
     filter?: ScanFilter,
   ): Answer<'more' | 'end'>;
+
+  /** Absent where no state can be read past the engine. */
+  readonly unmapped?: Unmapped;
 
   /** Rewrites the header (the encryption flag, text); records are not touched. */
   setSpec(spec: FileSpec): Answer<void>;

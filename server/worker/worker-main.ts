@@ -7,6 +7,7 @@ import { Daemon } from '../daemon.js';
 import { createLockManager } from '../lock/create-lock-manager.js';
 import { createLmdbLockStores } from '../lock/lmdb-lock-store.js';
 import { createLog, describeError, type Log } from '../observe/log.js';
+import { ScanHelper } from '../scan-helper/scan-helper.js';
 import { createLmdbEngine } from '../storage/lmdb/engine.js';
 import { errorOf, failureOf } from './failure.js';
 import { type FromWorker, messageFrom, type ToWorker, type WorkerStart } from './message.js';
@@ -37,6 +38,7 @@ async function start(given: WorkerStart): Promise<Worker> {
   const daemon = await Daemon.start(options, {
     engine: createLmdbEngine(),
     locks: createLockManager(createLmdbLockStores()),
+    helper: ScanHelper.forThisMachine((why) => log.warn({ why }, 'the scan helper is lost')),
     log,
     software,
     typed: passphrase === undefined ? {} : { value: passphrase },

@@ -307,6 +307,45 @@ export const tableRowsMeasuredMax = 500;
 export const tableCellCharsMax = 80;
 export const tableCellCharsMin = 8;
 
+/**
+ * The thread that helps scans: server/scan-helper. Blocks of one part, parts of a window, and the bytes of the
+ * matches of one: for each select that is helped there is memory for two.
+ */
+export const helpedPartBlocks = 16;
+export const helpedWindowParts = 128;
+export const helpedMatchBytesMax = 512 * 1024;
+/** Blocks still ahead of a walk that asks for help, and the most a file can have: parts are numbers of 31 bits. */
+export const helpedBlocksMin = 512;
+export const helpedBlocksMax = 2 ** 35;
+/** Terms and values of a condition that is sent to it, and steps from byte to byte it may need for one record. */
+export const helpedConditionMax = 1024;
+export const helpedStepsMax = 64 * 1024;
+/** Matches it found, and parts, that one step of a select takes. */
+export const helpedVisitsPerStep = 128;
+/** A walk that stands still for so long, because its client does, is left alone; and none asks again sooner. */
+export const helpedPatienceMs = 200;
+/** The lowest there is: it gets what nobody else wants. */
+export const helperPriority = 19;
+/** So often it is looked for an idle core. */
+export const helperLookMs = 4;
+/**
+ * A walk that is helped may wait for its core so long and so much of its time besides. Did it wait longer, nobody is
+ * helped for so long; twice as long when that is so again, up to the last.
+ */
+export const helpedWaitMsMax = 1;
+export const helpedWaitShareMax = 0.1;
+export const crowdedPauseMs = 100;
+export const crowdedPauseMsMax = 10_000;
+/** It ends without a question for so long, and when it has not stopped so long after it was told to. */
+export const helperIdleMs = 30_000;
+export const helperSilentMs = 2_000;
+/** After one was lost there is none for so long. */
+export const helperPauseMs = 60_000;
+export const helperMemoryMax = 64 * 1024 * 1024;
+/** What it reads of a file at once, and pages of a tree that it keeps. */
+export const unmappedRunBytes = 256 * 1024;
+export const unmappedPagesMax = 1024;
+
 /** Processes of one server: server/worker. */
 export const workersMax = 64;
 /** Connections that wait for a process to take them; of one process on their way to it. */

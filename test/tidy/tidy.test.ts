@@ -76,9 +76,10 @@ t.test('there is no import cycle', async (t) => {
   t.strictSame(cycles, []);
 });
 
-/** Started as a process of its own; the engine that exists for tests; what the build makes is described by. */
+/** Started apart, as a process or thread; the engine that exists for tests; what the build makes is described by. */
 const APART = [
   'demo/reader.ts',
+  'server/scan-helper/helper.ts',
   'server/worker/worker-main.ts',
   'server/storage/memory/engine.ts',
   'shared/select/grammar.d.ts',

@@ -11,7 +11,7 @@
 import { keyHintBytesMax, keyHintBytesMin, keyHintMissesMin } from '../../../shared/base/limits.js';
 import { addressBlock, addressSlot, makeAddress } from './address.js';
 import { addressOf } from './index-walk.js';
-import { NOTHING } from './mapped/memory-map.js';
+import { NOTHING } from './mapped/map-part.js';
 import { PageFault, type TreePage, type ValuePlace } from './mapped/tree-page.js';
 
 const WORDS_OF_ENTRY = 2;

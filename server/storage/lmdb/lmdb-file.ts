@@ -22,6 +22,7 @@ import type {
   ScanVisitor,
   StoredFile,
   StoredRecord,
+  Unmapped,
   VerifyReport,
 } from '../engine.js';
 import { farEdge, INSERTION_BYTES, makePlace, rangeBetween } from '../place.js';
@@ -40,6 +41,7 @@ import { rebuildStore } from './rebuild.js';
 import { danglingEntry, readInsertion, readRecord } from './record-reader.js';
 import { scanIndex, scanStored } from './scan.js';
 import { UniqueFinder } from './unique-finder.js';
+import { isNewest, unmappedState } from './unmapped/state.js';
 import { verifyStore } from './verify.js';
 import type { WriteTransaction } from './write-transaction.js';
 
@@ -191,6 +193,11 @@ export class LmdbFile implements StoredFile {
     checkEdge(cursor.until);
     return this.#read((store) => scanIndex(store, order, cursor, bounds));
   }
+
+  readonly unmapped: Unmapped = {
+    state: () => this.#read((store) => unmappedState(store, this.#identity)),
+    isNewest: (state) => this.#read((store) => isNewest(store, this.#identity, state)),
+  };
 
   setSpec(spec: FileSpec): void {
     const store = this.#opened();

@@ -124,6 +124,11 @@ export class Store {
     return tree;
   }
 
+  /** The page in which the tree of blocks of the committed state begins; undefined when it is empty. */
+  get blocksRoot(): number | undefined {
+    return this.#trees.blocks.root;
+  }
+
   get salvage(): SalvageView | undefined {
     return this.#salvage;
   }

@@ -51,7 +51,7 @@ export function scanStored(store: Store, cursor: ScanCursor, bounds: ScanBounds)
   const position = new StoredPosition(cursor);
   let state: 'more' | 'end' = 'end';
   try {
-    state = showBlocks(store, walk, position);
+    state = showBlocks(store, walk, position, cursor.untilBlock);
   } catch (error) {
     if (!isLmdbError(error)) throw error;
     if (position.skipUnreadable(blocksEnd(store))) throw error;
@@ -62,9 +62,15 @@ export function scanStored(store: Store, cursor: ScanCursor, bounds: ScanBounds)
   return state;
 }
 
-function showBlocks(store: Store, walk: Walk, position: StoredPosition): 'more' | 'end' {
+function showBlocks(
+  store: Store,
+  walk: Walk,
+  position: StoredPosition,
+  untilBlock = Number.POSITIVE_INFINITY,
+): 'more' | 'end' {
   const { firstBlock, isReverse } = position;
   for (const { key: number, value: bytes } of store.blocksFrom(firstBlock, isReverse)) {
+    if (number >= untilBlock) return 'end';
     position.enterBlock(number);
     if (!walk.look(number, bytes)) {
       position.passBlock(number);

@@ -71,6 +71,11 @@ export class Committed {
     this.#holders--;
   }
 
+  /** Of the state: LMDB's number of the transaction that made it. */
+  get transaction(): number {
+    return this.#transaction;
+  }
+
   get isHeld(): boolean {
     return this.#holders > 0;
   }

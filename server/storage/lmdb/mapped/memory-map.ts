@@ -13,14 +13,7 @@
 import * as lmdb from 'lmdb';
 import { mapPartBytes, mappedValueBytesMax } from '../../../../shared/base/limits.js';
 import { PAGE_BYTES } from '../format.js';
-
-/** A part of the map; parts overlap, so that a value is whole in the part that its page begins in. */
-export interface MapPart {
-  readonly bytes: Buffer;
-  /** The same as little-endian numbers of 2 and 4 bytes, as LMDB keeps them. */
-  readonly halves: Uint16Array;
-  readonly words: Uint32Array;
-}
+import { type MapPart, type MappedPages, NOTHING, partOf } from './map-part.js';
 
 /** An open LMDB file, as far as it is needed to find its map. */
 export interface MappedFile {
@@ -56,13 +49,7 @@ const { nativeAddon } = lmdb as unknown as { readonly nativeAddon: Native };
 
 const USUAL_SIZES: PartSizes = { partBytes: mapPartBytes, valueBytesMax: mappedValueBytesMax };
 
-/** A part in which no page is. */
-export const NOTHING: MapPart = partOf(Buffer.alloc(0));
-
-/** What is needed to look at pages. */
-export type MappedPages = Pick<MemoryMap, 'part' | 'offsetOf' | 'has'>;
-
-export class MemoryMap {
+export class MemoryMap implements MappedPages {
   readonly #file: MappedFile;
   readonly #sizes: PartSizes;
   readonly #partShift: number;
@@ -86,13 +73,11 @@ export class MemoryMap {
     this.#pageMask = pagesOfPart - 1;
   }
 
-  /** The part that a page begins in; an empty one when there is no such page. Where in it: `offsetOf`. */
   part(page: number): MapPart {
     const known = page < this.#pages ? this.#parts[page >>> this.#partShift] : undefined;
     return known ?? this.#cover(page);
   }
 
-  /** Where a page begins in its part. */
   offsetOf(page: number): number {
     return (page & this.#pageMask) * PAGE_BYTES;
   }
@@ -166,13 +151,4 @@ export class MemoryMap {
     const head = nativeAddon.createBufferForAddress(pageAddress, PAGE_BYTES);
     return pageAddress - Number(head.readBigUInt64LE(0)) * PAGE_BYTES;
   }
-}
-
-function partOf(bytes: Buffer): MapPart {
-  const { buffer, byteOffset, length } = bytes;
-  return {
-    bytes,
-    halves: new Uint16Array(buffer, byteOffset, length >>> 1),
-    words: new Uint32Array(buffer, byteOffset, length >>> 2),
-  };
 }

@@ -4,11 +4,18 @@
 import { treeDepthMax } from '../../../../shared/base/limits.js';
 import type { Direction } from '../../engine.js';
 import type { PlaceRange } from '../../place.js';
-import type { Tree } from './tree.js';
+import type { MappedPages } from './map-part.js';
 import { PageFault, TreePage, type ValuePlace } from './tree-page.js';
 
+/** A tree and the state it is of. */
+export interface WalkedTree {
+  /** The page of its root; undefined when it is empty or not there. */
+  readonly root: number | undefined;
+  readonly state: { readonly map: MappedPages; readonly lastPage: number };
+}
+
 export class TreeCursor {
-  readonly #tree: Tree;
+  readonly #tree: WalkedTree;
   readonly #lastPage: number;
   readonly #isForward: boolean;
   /** The first key that is behind the range, in the direction of the walk; forward it is no part of it. */
@@ -24,7 +31,7 @@ export class TreeCursor {
   #node = 0;
   readonly value: ValuePlace;
 
-  constructor(tree: Tree, { least, limit }: PlaceRange, direction: Direction) {
+  constructor(tree: WalkedTree, { least, limit }: PlaceRange, direction: Direction) {
     this.#tree = tree;
     this.#lastPage = tree.state.lastPage;
     this.#isForward = direction === 'forward';
@@ -92,6 +99,11 @@ export class TreeCursor {
   locateValue(): ValuePlace {
     this.#leaf.locateValue(this.#node, this.#lastPage, this.value);
     return this.value;
+  }
+
+  /** The first page of the value of the entry at hand, if that is out of line and has so many bytes. */
+  valuePage(valueBytes: number): number | undefined {
+    return this.#leaf.valuePage(this.#node, valueBytes);
   }
 
   /** Goes ahead of the first entry: forward that is the first one from `edge` on, back the last one before it. */

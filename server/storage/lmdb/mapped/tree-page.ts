@@ -14,7 +14,7 @@ import {
   OUT_OF_LINE,
   SUBTREE,
 } from '../tree-walk.js';
-import { type MapPart, type MappedPages, NOTHING } from './memory-map.js';
+import { type MapPart, type MappedPages, NOTHING } from './map-part.js';
 
 const PAGE_NUMBER_BYTES = 8;
 const NODE_OFFSET_MAX = PAGE_BYTES - PAGE_HEADER_BYTES - NODE_HEADER_BYTES;
@@ -225,6 +225,17 @@ export class TreePage {
     place.start = at + PAGE_HEADER_BYTES;
     place.end = place.start + length;
     if (place.end > part.bytes.length) throw new PageFault('a value is cut off');
+  }
+
+  /** Of a leaf: the first page of a value that is out of line and has so many bytes; undefined for any other. */
+  valuePage(node: number, valueBytes: number): number | undefined {
+    const { halves } = this.part;
+    const half = node >>> 1;
+    const length = (halves[half] ?? 0) + (halves[half + 1] ?? 0) * 0x1_0000;
+    if (halves[half + 2] !== OUT_OF_LINE || length !== valueBytes) return undefined;
+    const start = node + NODE_HEADER_BYTES + this.keyLength(node);
+    this.#requireInside(start + PAGE_NUMBER_BYTES);
+    return pageNumberAt(this.part, start);
   }
 
   /** Of a leaf of the tree of tables: the root of the table, undefined when that is empty. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { Environment } from '../../../../../server/storage/lmdb/environment.js';
 import { PAGE_BYTES } from '../../../../../server/storage/lmdb/format.js';
-import { NOTHING } from '../../../../../server/storage/lmdb/mapped/memory-map.js';
+import { NOTHING } from '../../../../../server/storage/lmdb/mapped/map-part.js';
 import { AT_LAST_PAGE } from '../../../../../server/storage/lmdb/page-file.js';
 import {
   mapPartBytes,

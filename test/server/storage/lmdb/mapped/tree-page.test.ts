@@ -5,7 +5,7 @@ import {
   type MapPart,
   type MappedPages,
   NOTHING,
-} from '../../../../../server/storage/lmdb/mapped/memory-map.js';
+} from '../../../../../server/storage/lmdb/mapped/map-part.js';
 import { TreePage } from '../../../../../server/storage/lmdb/mapped/tree-page.js';
 
 const PAGE = 4096;
