@@ -115,3 +115,25 @@ t.test('a directory spoilt after its block was proven gives no record, and says 
     await file.close();
   }
 });
+
+t.test('an entry that leads to another record gives none', async (t) => {
+  const { file, path } = await openFile(t, 300);
+  const entry = Buffer.concat([Buffer.from(numberId(7)), Buffer.from([0, 0, 0, 0, 1, 7])]);
+  t.equal(spoil(path, entry, 13, [8]), 1);
+  t.throws(() => file.find(0, Buffer.from(numberId(7))), {
+    code: 'ERR_DAMAGED',
+    message: /another record/,
+  });
+  t.match(await file.find(0, Buffer.from(numberId(8))), { rfa: Buffer.from([0, 0, 0, 0, 1, 8]) });
+});
+
+t.test('a cursor that cannot be leaves the file as it was', async (t) => {
+  const { file } = await openFile(t, 3);
+  const edge = { prefix: Buffer.alloc(0), side: 'before' } as const;
+  const order = 'stored';
+  const cursor: ScanCursor = { order, direction: 'forward', from: edge, until: edge };
+  Object.assign(cursor, { rfa: Buffer.alloc(2) });
+  t.throws(() => file.scan(cursor, () => true, 1));
+  await file.insertMany([rowDraft({ id: 'later' })]);
+  t.ok(await file.find(0, Buffer.from('later   ')));
+});
