@@ -53,7 +53,10 @@ export const storedCrc = (bytes: Buffer, start: number): number => bytes.readUIn
 export const insertionNumber = (block: Buffer, start: number, ordinal: number): number =>
   block.readUIntBE(start + 4 + ordinal * STORED_INSERTION_BYTES, STORED_INSERTION_BYTES);
 
-/** False when a directory entry cannot be: outside the block, which ends at `end`, or too short. */
+/**
+ * False when a directory entry cannot be: outside the block, which ends at `end`, or without a record. That of no
+ * bytes would agree with a checksum of 0.
+ */
 export function isSlotPlausible(
   bytes: Buffer,
   slot: number,
@@ -64,7 +67,8 @@ export function isSlotPlausible(
   const start = slotStart(bytes, slot, at);
   const length = slotLength(bytes, slot, at);
   const directoryEnd = BLOCK_HEADER_BYTES + slotCount(bytes, at) * SLOT_ENTRY_BYTES;
-  return start >= directoryEnd && at + start + length <= end && length >= overheadBytes;
+  const lengthMin = isLarge(bytes, slot, at) ? overheadBytes : overheadBytes + 1;
+  return start >= directoryEnd && at + start + length <= end && length >= lengthMin;
 }
 
 /** What the CRC of a block is of. */

@@ -115,6 +115,12 @@ export const danglingEntry = (store: Store, key: number, address: number): Error
     `the index of key ${key} leads to RFA ${addressText(address)}, where no record is`,
   );
 
+export const wrongEntry = (store: Store, key: number, address: number): Error =>
+  damaged(
+    store.layout,
+    `the index of key ${key} leads to RFA ${addressText(address)}, where another record is`,
+  );
+
 export function readLarge(store: Store, address: number, options?: ReadOptions): Buffer {
   const bytes = store.largeRecord(address, options);
   if (bytes === undefined) throw badRecord(store, address);

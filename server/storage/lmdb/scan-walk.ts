@@ -19,7 +19,7 @@ import {
   slotStart,
   storedCrc,
 } from './block-reader.js';
-import { AT_CRC, BLOCK_HEADER_BYTES, LARGE_MARK, SLOT_ENTRY_BYTES } from './format.js';
+import { AT_CRC, BLOCK_HEADER_BYTES, FIRST_BLOCK, SLOT_ENTRY_BYTES } from './format.js';
 import type { Store } from './open-store.js';
 import { badRecord, danglingEntry, readLarge } from './record-reader.js';
 
@@ -78,8 +78,8 @@ export class Walk {
 
   /** Takes a copy of block `number` unless it is at hand; false when `bytes` is no block. */
   look(number: number, bytes: Buffer): boolean {
+    if (this.#isAtHand(number)) return true;
     const copy = this.#copy;
-    if (copy.block === number) return true;
     copy.block = 0;
     const { blockBytes } = this.#store.layout;
     if (bytes.length !== blockBytes) return false;
@@ -98,7 +98,7 @@ export class Walk {
    * ERR_DAMAGED when there is no such block.
    */
   fetch(number: number, slot: number): boolean {
-    if (number === this.#copy.block) return true;
+    if (this.#isAtHand(number)) return true;
     if (this.left <= 0) return false;
     this.passed = 1;
     this.left--;
@@ -107,6 +107,11 @@ export class Walk {
     this.passed = 0;
     this.left++;
     return true;
+  }
+
+  /** Damaged entries may lead to block 0, by which a copy says that it is of none. */
+  #isAtHand(number: number): boolean {
+    return number === this.#copy.block && number >= FIRST_BLOCK;
   }
 
   get slots(): number {
@@ -146,11 +151,12 @@ export class Walk {
       left--;
       const length = ((block[entry + 2] ?? 0) << 8) | (block[entry + 3] ?? 0);
       const start = at + overheadBytes;
-      const isPlain = isSound && at > 0 && length < LARGE_MARK;
+      // Looked at in a sound block too: it may have been spoilt since it was proven. LARGE_MARK is past all blocks.
+      const isPlain = isSound && at > 0 && length > overheadBytes && at + length <= block.length;
       if (isPlain && filter !== undefined && !filter(block, start, at + length)) continue;
       this.passed = n + 1;
       this.left = left;
-      if (isPlain ? this.#give(slot, start, at + length) : this.#show(slot, isSound)) continue;
+      if (isPlain ? this.#give(slot, start, at + length) : this.#show(slot)) continue;
       return this.#stop(n, left + 1);
     }
     this.passed = count;
@@ -175,13 +181,13 @@ export class Walk {
   }
 
   /** Shows what is no plain record of a sound block, if the filter wants it; ERR_DAMAGED when it is bad. */
-  #show(slot: number, isSound: boolean): boolean {
+  #show(slot: number): boolean {
     const block = this.#block;
     if (slot >= this.slots || slotStart(block, slot) === 0)
       throw this.#dangling(this.#copy.block, slot);
     const filter = this.#filter;
     const { overheadBytes } = this.#store.layout;
-    if (!isSound && !isSlotPlausible(block, slot, overheadBytes)) throw this.#badRecord(slot);
+    if (!isSlotPlausible(block, slot, overheadBytes)) throw this.#badRecord(slot);
     if (isLarge(block, slot)) return this.#showLarge(slot);
     const at = slotStart(block, slot);
     const start = at + overheadBytes;

@@ -47,8 +47,8 @@ function showEntries(walk: Walk, cursor: ScanCursor, entries: IndexWalk): 'more'
 
 /** Records as they lie in the file. A block that is intact vouches for all its records at once. */
 export function scanStored(store: Store, cursor: ScanCursor, bounds: ScanBounds): 'more' | 'end' {
-  const walk = new Walk(store, cursor, bounds);
   const position = new StoredPosition(cursor);
+  const walk = new Walk(store, cursor, bounds);
   let state: 'more' | 'end' = 'end';
   try {
     state = showBlocks(store, walk, position, cursor.untilBlock);

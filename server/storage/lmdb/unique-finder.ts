@@ -7,7 +7,7 @@ import { addressToRfa } from './address.js';
 import { addressOf } from './index-walk.js';
 import { type HintBudget, KeyHints, NO_HINT } from './key-hints.js';
 import type { Store } from './open-store.js';
-import { danglingEntry, type FoundRecord, readRecord } from './record-reader.js';
+import { danglingEntry, type FoundRecord, readRecord, wrongEntry } from './record-reader.js';
 
 export class UniqueFinder {
   readonly #number: number;
@@ -34,6 +34,7 @@ export class UniqueFinder {
     this.#hints.learn(index.leaf, index.nodeIndex, index.state.lastPage);
     const found = readRecord(store, address);
     if (typeof found === 'string') throw danglingEntry(store, this.#number, address);
+    if (!this.#hasKey(found, value)) throw wrongEntry(store, this.#number, address);
     return located(found, address, value);
   }
 
@@ -46,11 +47,16 @@ export class UniqueFinder {
     try {
       const found = readRecord(store, address);
       if (typeof found === 'string') return undefined;
-      const key = this.#key.ofRecord(found.record, this.#room);
-      return key !== undefined && isEqual(key, value) ? found : undefined;
+      return this.#hasKey(found, value) ? found : undefined;
     } catch {
       return undefined;
     }
+  }
+
+  #hasKey({ record }: FoundRecord, value: Uint8Array): boolean {
+    if (record.length < this.#key.reach) return false;
+    const key = this.#key.ofRecord(record, this.#room);
+    return key !== undefined && isEqual(key, value);
   }
 }
 
