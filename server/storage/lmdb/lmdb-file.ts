@@ -23,6 +23,7 @@ import type {
   StoredFile,
   StoredRecord,
   Unmapped,
+  UnmappedState,
   VerifyReport,
 } from '../engine.js';
 import { farEdge, INSERTION_BYTES, makePlace, rangeBetween } from '../place.js';
@@ -62,6 +63,8 @@ export class LmdbFile implements StoredFile {
   readonly #finders: readonly (UniqueFinder | undefined)[];
   #store: Store;
   #identity: string;
+  /** What was told of this store; of one that a rebuild put away, device, inode and transaction may come again. */
+  #states = new WeakSet<UnmappedState>();
   #openers = 0;
 
   /**
@@ -195,8 +198,12 @@ export class LmdbFile implements StoredFile {
   }
 
   readonly unmapped: Unmapped = {
-    state: () => this.#read((store) => unmappedState(store, this.#identity)),
-    isNewest: (state) => this.#read((store) => isNewest(store, this.#identity, state)),
+    state: () => {
+      const state = this.#read((store) => unmappedState(store, this.#identity));
+      if (state !== undefined) this.#states.add(state);
+      return state;
+    },
+    isNewest: (state) => this.#read((store) => this.#states.has(state) && isNewest(store, state)),
   };
 
   setSpec(spec: FileSpec): void {
@@ -239,6 +246,7 @@ export class LmdbFile implements StoredFile {
       this.#queue.closeLog();
       const rebuilt = await rebuildStore(old, { keysOf, report, progress }, this.#freeBytes);
       this.#store = rebuilt.store;
+      this.#states = new WeakSet();
       this.#queue.replaceStore(rebuilt.store);
       this.#identity = fileIdentity(this.#path);
       await old.close();

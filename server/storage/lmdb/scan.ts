@@ -69,8 +69,12 @@ function showBlocks(
   untilBlock = Number.POSITIVE_INFINITY,
 ): 'more' | 'end' {
   const { firstBlock, isReverse } = position;
+  let isBehind = false;
   for (const { key: number, value: bytes } of store.blocksFrom(firstBlock, isReverse)) {
-    if (number >= untilBlock) return 'end';
+    // A number that was damaged may lead past blocks that are not: then the next one is out of order, which throws.
+    if (isBehind) return 'end';
+    isBehind = number >= untilBlock;
+    if (isBehind) continue;
     position.enterBlock(number);
     if (!walk.look(number, bytes)) {
       position.passBlock(number);
@@ -78,7 +82,7 @@ function showBlocks(
     }
     if (!showSlots(store, walk, position, number)) return 'more';
   }
-  if (store.isSound(TABLE_BLOCKS) || position.isPastAll) return 'end';
+  if (isBehind || store.isSound(TABLE_BLOCKS) || position.isPastAll) return 'end';
   position.passAll();
   throw damaged(store.layout, 'blocks are missing, and the records in them');
 }

@@ -15,8 +15,9 @@ import {
   PAGE_BYTES,
   SLOT_ENTRY_BYTES,
 } from '../format.js';
+import type { MapPart } from '../mapped/map-part.js';
 import { TreeCursor } from '../mapped/tree-cursor.js';
-import { PageFault } from '../mapped/tree-page.js';
+import { PageFault, type TreePage } from '../mapped/tree-page.js';
 import { numberKey } from '../number-key.js';
 import { PAGE_HEADER_BYTES } from '../page-file.js';
 import { isProven } from '../scan-proof.js';
@@ -55,6 +56,8 @@ export class BlockSearch {
   readonly #blocks: readonly Buffer[];
   readonly #run: Run = { firstPage: 0, numbers: [] };
   readonly #match: Match;
+  /** Leaves whose keys are known to be in order. */
+  readonly #ordered = new WeakSet<MapPart>();
   #looked = 0;
 
   /** Throws when the path leads to another file by now. */
@@ -84,11 +87,15 @@ export class BlockSearch {
    * it or a record is out of line. Throws on what cannot be, and on a block that disagrees with its checksum.
    */
   search(from: number, until: number, filter: ScanFilter, find: Find): number | undefined {
+    this.#requireNoneBefore(from);
     const entries = this.#entries(from, until);
     const run = this.#run;
+    let nearest = from;
     run.numbers.length = 0;
     this.#looked = 0;
+    this.#requireOrder(entries.leaf);
     while (entries.next()) {
+      this.#requireOrder(entries.leaf);
       const page = entries.valuePage(this.#state.blockBytes);
       if (page === undefined || entries.keyLength !== BLOCK_NUMBER_BYTES) {
         throw new PageFault('no block is here');
@@ -99,8 +106,12 @@ export class BlockSearch {
         if (!this.#searchRun(filter, find)) return undefined;
       }
       if (run.numbers.length === 0) run.firstPage = page;
-      run.numbers.push(entries.keyBytes.readUIntBE(entries.keyStart, BLOCK_NUMBER_BYTES));
+      const number = entries.keyBytes.readUIntBE(entries.keyStart, BLOCK_NUMBER_BYTES);
+      if (number < nearest) throw new PageFault('blocks are out of order');
+      nearest = number + 1;
+      run.numbers.push(number);
     }
+    this.#requireOrder(entries.leaf);
     return this.#searchRun(filter, find) ? this.#looked : undefined;
   }
 
@@ -108,12 +119,37 @@ export class BlockSearch {
     closeSync(this.#fd);
   }
 
-  #entries(from: number, until: number): TreeCursor {
+  #entries(from: number | undefined, until: number): TreeCursor {
     const { blocksRoot, lastPage } = this.#state;
     const key = numberKey(BLOCK_NUMBER_BYTES);
-    const range = { least: Buffer.from(key(from)), limit: Buffer.from(key(until)) };
+    const least = from === undefined ? undefined : Buffer.from(key(from));
+    const range = { least, limit: Buffer.from(key(until)) };
     const tree = { root: blocksRoot, state: { map: this.#pages, lastPage } };
-    return new TreeCursor(tree, range, 'forward');
+    return new TreeCursor(tree, range, from === undefined ? 'reverse' : 'forward');
+  }
+
+  // A walk goes from leaf to leaf, and so meets every block whose number was damaged. Who looks for a range of numbers
+  // would pass it, and those behind it, without a word: so order is looked after here.
+
+  /** The block ahead of the first one from `from` on is one before it: none are lost between two leaves. */
+  #requireNoneBefore(from: number): void {
+    const entries = this.#entries(undefined, from);
+    if (!entries.next()) return;
+    const isBefore =
+      entries.keyLength === BLOCK_NUMBER_BYTES &&
+      entries.keyBytes.readUIntBE(entries.keyStart, BLOCK_NUMBER_BYTES) < from;
+    if (!isBefore) throw new PageFault('blocks are out of order');
+  }
+
+  #requireOrder(leaf: TreePage): void {
+    if (leaf.count === 0 || this.#ordered.has(leaf.part)) return;
+    for (let index = 1; index < leaf.count; index++) {
+      const before = leaf.key(leaf.node(index - 1));
+      if (leaf.compare(leaf.node(index), before, before.length) <= 0) {
+        throw new PageFault('blocks are out of order');
+      }
+    }
+    this.#ordered.add(leaf.part);
   }
 
   /** Reads the run at hand, and empties it. */

@@ -26,8 +26,6 @@ export function unmappedState(store: Store, identity: string): UnmappedState | u
   };
 }
 
-/** Of a state of this file, to be asked after a look: nothing was committed since. */
-export const isNewest = (store: Store, identity: string, state: UnmappedState): boolean =>
-  store.committed.transaction === state.transaction &&
-  state.identity === identity &&
-  store.salvage === undefined;
+/** Of a state of this store, to be asked after a look: nothing was committed since. */
+export const isNewest = (store: Store, { transaction }: UnmappedState): boolean =>
+  store.committed.transaction === transaction && store.salvage === undefined;
