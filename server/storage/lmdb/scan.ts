@@ -68,6 +68,7 @@ function showBlocks(
   position: StoredPosition,
   untilBlock = Number.POSITIVE_INFINITY,
 ): 'more' | 'end' {
+  if (position.isPastAll) return 'end';
   const { firstBlock, isReverse } = position;
   let isBehind = false;
   for (const { key: number, value: bytes } of store.blocksFrom(firstBlock, isReverse)) {
@@ -82,7 +83,7 @@ function showBlocks(
     }
     if (!showSlots(store, walk, position, number)) return 'more';
   }
-  if (isBehind || store.isSound(TABLE_BLOCKS) || position.isPastAll) return 'end';
+  if (isBehind || store.isSound(TABLE_BLOCKS)) return 'end';
   position.passAll();
   throw damaged(store.layout, 'blocks are missing, and the records in them');
 }
@@ -161,14 +162,27 @@ class StoredPosition {
     return addressBlock(this.last) === (this.isReverse ? 0 : BLOCK_NUMBER_MAX);
   }
 
-  /** When LMDB cannot give the next block: passes it. False when there can be none any more. */
+  /**
+   * When LMDB cannot give the next block: passes it, or all when nobody can say which one that is. False when there
+   * can be none any more.
+   */
   skipUnreadable(nextBlock: number): boolean {
     const step = this.isReverse ? -1 : 1;
     const start = this.firstBlock ?? (this.isReverse ? nextBlock - 1 : FIRST_BLOCK);
     const unreadable = this.#block === undefined ? start : this.#block + step;
-    if (unreadable < FIRST_BLOCK || unreadable >= nextBlock) return false;
-    this.passBlock(unreadable);
-    return true;
+    if (unreadable >= FIRST_BLOCK && unreadable < nextBlock) {
+      this.passBlock(unreadable);
+      return true;
+    }
+    const isLost = !this.isPastAll && (nextBlock === 0 || this.#isImpossible(nextBlock));
+    if (isLost) this.passAll();
+    return isLost;
+  }
+
+  /** Whether the block at hand has a number that none can have: then others may follow it. */
+  #isImpossible(nextBlock: number): boolean {
+    const block = this.#block;
+    return block !== undefined && (block < FIRST_BLOCK || block >= nextBlock);
   }
 
   save(): void {

@@ -4,7 +4,12 @@
 import { openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { ScanCursor, ScanFilter, StoredFile } from '../../../../server/storage/engine.js';
+import type {
+  Direction,
+  ScanCursor,
+  ScanFilter,
+  StoredFile,
+} from '../../../../server/storage/engine.js';
 import { createLmdbEngine } from '../../../../server/storage/lmdb/engine.js';
 import {
   BLOCK_HEADER_BYTES,
@@ -42,10 +47,15 @@ function spoil(path: string, text: Buffer, behind: number, bytes: readonly numbe
 }
 
 /** All ids, and the codes of the errors met on the way; goes on behind each. */
-async function scanAll(file: StoredFile, order: number | 'stored', filter?: ScanFilter) {
+async function scanAll(
+  file: StoredFile,
+  order: number | 'stored',
+  filter?: ScanFilter,
+  direction: Direction = 'forward',
+) {
   const start = { prefix: Buffer.alloc(0), side: 'before' } as const;
   const end = { prefix: Buffer.alloc(0), side: 'after' } as const;
-  const cursor: ScanCursor = { order, direction: 'forward', from: start, until: end };
+  const cursor: ScanCursor = { order, direction, from: start, until: end };
   const ids: string[] = [];
   const codes: unknown[] = [];
   for (let state = 'more'; state === 'more' && codes.length < 100; ) {
@@ -84,6 +94,22 @@ t.test('a block whose number became 0 is not taken for the one read last', async
   const ids = Array.from({ length: 300 }, (_, n) => numberId(n));
   for (let times = 0; times < 3; times++) {
     t.same((await scanAll(file, 'stored')).ids, ids);
+  }
+});
+
+t.test('blocks behind one whose number no block can have are not missed in silence', async (t) => {
+  for (const direction of ['forward', 'reverse'] as const) {
+    const { file, path } = await openFile(t, 300);
+    // As above, block 3, which becomes 65539.
+    const node = Buffer.from([0xe8, 0x0f, 0, 0, 1, 0, 5, 0, 0, 0, 0, 0, 3]);
+    t.equal(spoil(path, node, 10, [1]), 1);
+    for (let times = 0; times < 2; times++) {
+      const { ids, codes } = await scanAll(file, 'stored', undefined, direction);
+      t.ok(ids.length > 0 && ids.length < 300);
+      t.ok(codes.length > 0 && codes.length < 10);
+      t.ok(codes.every((code) => code === 'ERR_DAMAGED'));
+    }
+    await file.close();
   }
 });
 
