@@ -35,7 +35,7 @@ export interface OpenChannel {
   readonly file: IsamFile;
   readonly hold: FileHold;
   /** Looks through long files ahead of selects. */
-  readonly helper?: Pick<ScanHelper, 'isFree' | 'begin' | 'end'> | undefined;
+  readonly helper?: Pick<ScanHelper, 'isFree' | 'begin' | 'end' | 'requests'> | undefined;
   position: Position;
   current: CurrentRecord | undefined;
   /** The record under the one automatic lock. */

@@ -24,7 +24,7 @@ export interface Services {
   readonly gate: Gate;
   readonly clock: UniqueClock;
   /** Looks through long files ahead of selects. @default nobody does */
-  readonly helper?: Pick<ScanHelper, 'isFree' | 'begin' | 'end'> | undefined;
+  readonly helper?: Pick<ScanHelper, 'isFree' | 'begin' | 'end' | 'requests'> | undefined;
 }
 
 /** Who asks, and how names are meant. */

@@ -8,6 +8,7 @@ import {
   helpedBlocksMax,
   helpedBlocksMin,
   helpedPatienceMs,
+  helpedQuietMs,
   helpedVisitsPerStep,
 } from '../../shared/base/limits.js';
 import { makeRfa, rfaBlock, rfaSlot } from '../../shared/record/rfa.js';
@@ -33,7 +34,7 @@ type State = 'more' | 'end';
 export interface HelpedScanOptions {
   readonly stored: Pick<StoredFile, 'scan'>;
   readonly unmapped: Unmapped;
-  readonly helper: Pick<ScanHelper, 'isFree' | 'begin' | 'end'>;
+  readonly helper: Readonly<Pick<ScanHelper, 'isFree' | 'begin' | 'end' | 'requests'>>;
   readonly where: BoundExpression;
   /** What has to be looked at for one record, at worst. */
   readonly bytesPerRecord: number;
@@ -61,6 +62,8 @@ export class HelpedScan implements Pick<StoredFile, 'scan'> {
   #askAt: number | undefined;
   /** And not again for a while, whatever became of it (performance.now). */
   #askAgainMs = 0;
+  /** What had been asked of this process when this walk began, or was last disturbed. */
+  #requests: number;
   #help: Help | undefined;
   #isAlone = false;
   #taking: Taking | undefined;
@@ -68,6 +71,7 @@ export class HelpedScan implements Pick<StoredFile, 'scan'> {
   constructor(options: HelpedScanOptions) {
     this.#options = options;
     this.#stride = new Stride(options.bytesPerRecord);
+    this.#requests = options.helper.requests;
   }
 
   scan(
@@ -78,6 +82,7 @@ export class HelpedScan implements Pick<StoredFile, 'scan'> {
   ): Answer<State> {
     cursor.untilBlock = Number.POSITIVE_INFINITY;
     const part = partOf(blockOf(cursor));
+    this.#giveWay(part);
     if (this.#taking === undefined && this.#help?.board.isSpent(part)) this.#letGo(part + 1);
     if (!this.#isAlone && this.#help === undefined) this.#ask(part);
     const help = this.#help;
@@ -90,6 +95,15 @@ export class HelpedScan implements Pick<StoredFile, 'scan'> {
   close(): void {
     this.#letGo(0);
     this.#isAlone = true;
+  }
+
+  /** Somebody else asks something: the thread would take a core from whoever waits for the answer. */
+  #giveWay(part: number): void {
+    const { requests } = this.#options.helper;
+    if (requests === this.#requests) return;
+    this.#requests = requests;
+    this.#askAgainMs = performance.now() + helpedQuietMs;
+    if (this.#help !== undefined) this.#letGo(part + 1);
   }
 
   /** Help may be asked for again from part `askAt` on. */

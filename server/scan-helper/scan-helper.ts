@@ -41,6 +41,8 @@ const startThread = (): HelperThread =>
   });
 
 export class ScanHelper {
+  /** Requests that came to this process so far, whoever asked. */
+  requests = 0;
   readonly #crowd: ScanHelperOptions['crowd'];
   readonly #start: () => HelperThread;
   readonly #onLost: (why: string) => void;

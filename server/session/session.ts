@@ -129,6 +129,8 @@ export class Session {
     if (request.verb === 'credit') return this.#streams.grant(id, request.bytes);
     if (request.verb === 'cancel') return this.#cancel(id);
     if (request.verb === 'ping') return this.#options.output.reply({ verb: 'pong' }, channel, id);
+    const { helper } = this.#options.services;
+    if (helper !== undefined) helper.requests++;
     this.#pending++;
     this.#pendingBytes += bytes;
     const envelope = { request, channel, id, bytes };

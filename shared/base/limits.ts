@@ -200,6 +200,8 @@ export const keyHintBytesMin = 64 * 1024;
 export const keyHintBytesMax = 16 * 1024 * 1024;
 export const keyHintBytesOfProcessMax = 64 * 1024 * 1024;
 export const keyHintMissesMin = 256;
+/** One in so many of them takes in all keys of its leaf. */
+export const keyHintMissesOfLeaf = 8;
 /** A figure of free disk space is used again for so long, as long as it says that there is plenty. */
 export const freeBytesAgeMs = 50;
 export const diskPlentyBytes = 1024 * 1024 * 1024;
@@ -324,6 +326,8 @@ export const helpedStepsMax = 64 * 1024;
 export const helpedVisitsPerStep = 128;
 /** A walk that stands still for so long, because its client does, is left alone; and none asks again sooner. */
 export const helpedPatienceMs = 200;
+/** No walk is helped before nobody else has asked anything for so long. */
+export const helpedQuietMs = 20;
 /** The lowest there is: it gets what nobody else wants. */
 export const helperPriority = 19;
 /** So often it is looked for an idle core. */

@@ -8,7 +8,12 @@
 // it sought: then nobody need tell of what was written, here or by other processes. What is forgotten or wrong costs
 // a search of the index.
 
-import { keyHintBytesMax, keyHintBytesMin, keyHintMissesMin } from '../../../shared/base/limits.js';
+import {
+  keyHintBytesMax,
+  keyHintBytesMin,
+  keyHintMissesMin,
+  keyHintMissesOfLeaf,
+} from '../../../shared/base/limits.js';
 import { addressBlock, addressSlot, makeAddress } from './address.js';
 import { addressOf } from './index-walk.js';
 import { NOTHING } from './mapped/map-part.js';
@@ -61,19 +66,18 @@ export class KeyHints {
   }
 
   /**
-   * Takes in what a search came to: node `index` of a leaf, and all of that leaf while there is room, unless one of
-   * its ends is known: a key that is new in such a leaf, or was given up, is taken in alone.
+   * Takes in what a search came to: node `index` of a leaf. Every few times, while there is room, it takes in all of
+   * the leaf, unless both its ends are known; each time it would cost more than the search.
    */
   learn(leaf: TreePage, index: number, lastPage: number): void {
     this.#misses++;
-    if (!this.#hasRoom()) {
-      if (this.#words.length > 0) this.#note(leaf, index, lastPage);
-      return;
-    }
+    const hasRoom = this.#hasRoom();
+    if (this.#words.length === 0) return;
+    this.#note(leaf, index, lastPage);
+    if (!hasRoom || this.#misses % keyHintMissesOfLeaf !== 0) return;
     try {
-      const isKnown = this.#knows(leaf, 0) || this.#knows(leaf, leaf.count - 1);
-      if (isKnown) this.#note(leaf, index, lastPage);
-      else for (let each = 0; each < leaf.count; each++) this.#note(leaf, each, lastPage);
+      const isKnown = this.#knows(leaf, 0) && this.#knows(leaf, leaf.count - 1);
+      if (!isKnown) for (let each = 0; each < leaf.count; each++) this.#note(leaf, each, lastPage);
     } catch (error) {
       // Only who seeks a damaged entry is told.
       if (!(error instanceof PageFault)) throw error;

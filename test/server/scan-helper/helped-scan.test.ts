@@ -212,6 +212,7 @@ t.test('a thread that dies, or does nothing, costs nothing but its help', async 
   let begun = 0;
   const hanging = {
     isFree: true,
+    requests: 0,
     begin(_state: unknown, _where: unknown, part: number) {
       begun++;
       return new Board(part);
@@ -226,6 +227,40 @@ t.test('a thread that dies, or does nothing, costs nothing but its help', async 
   t.equal(begun, 1);
 });
 
+t.test(
+  'who asks something else ends the help, and a walk that is disturbed asks for none',
+  async (t) => {
+    const { file } = await openCopy(t, await template);
+    const { where, matches } = conditionOf(file, "rec(9,1) = '3'");
+    const whole = await walkAlone(file, matches);
+    const boards: Board[] = [];
+    const helper = {
+      isFree: true,
+      requests: 7,
+      begin(_state: unknown, _where: unknown, part: number) {
+        const board = new Board(part);
+        boards.push(board);
+        return board;
+      },
+      end: (board: Board) => board.stop(),
+    };
+    const { scan } = helpedScan(file, helper, where);
+    const walk: Walk = { cursor: wholeFile(), ids: [] };
+    await goOn(scan, walk, matches, () => boards.length > 0);
+    t.notOk(boards[0]?.isStopped);
+    helper.requests++;
+    const isOver = (): boolean => {
+      helper.requests++;
+      return false;
+    };
+    await goOn(scan, walk, matches, isOver);
+    t.ok(boards[0]?.isStopped);
+    t.equal(boards.length, 1);
+    t.same(walk.ids, whole.ids);
+    t.equal(walk.cursor.looked, whole.looked);
+  },
+);
+
 t.test('nonsense on the board costs nothing but the help', async (t) => {
   const { file } = await openCopy(t, await template);
   const { where, matches } = conditionOf(file, "rec(9,1) = '3'");
@@ -235,6 +270,7 @@ t.test('nonsense on the board costs nothing but the help', async (t) => {
     const random = makeRandom(seed);
     const helper = {
       isFree: true,
+      requests: 0,
       begin(_state: unknown, _where: unknown, part: number) {
         const board = new Board(part);
         const words = new Int32Array(board.memory);
@@ -262,6 +298,7 @@ t.test('help is asked for behind the first part, and where much is left', async 
   const asked: number[] = [];
   const helper = {
     isFree: true,
+    requests: 0,
     begin(_state: unknown, _where: unknown, part: number) {
       asked.push(part);
       return new Board(part);

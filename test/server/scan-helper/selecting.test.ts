@@ -36,6 +36,7 @@ t.test('whatever is asked, it is answered alike', async (t) => {
   const helper = makeHelper(t);
   let begun = 0;
   const counted = {
+    requests: 0,
     get isFree() {
       return helper.isFree;
     },
