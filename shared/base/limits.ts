@@ -200,8 +200,6 @@ export const keyHintBytesMin = 64 * 1024;
 export const keyHintBytesMax = 16 * 1024 * 1024;
 export const keyHintBytesOfProcessMax = 64 * 1024 * 1024;
 export const keyHintMissesMin = 256;
-/** One in so many of them takes in all keys of its leaf. */
-export const keyHintMissesOfLeaf = 8;
 /** A figure of free disk space is used again for so long, as long as it says that there is plenty. */
 export const freeBytesAgeMs = 50;
 export const diskPlentyBytes = 1024 * 1024 * 1024;

@@ -8,12 +8,7 @@
 // it sought: then nobody need tell of what was written, here or by other processes. What is forgotten or wrong costs
 // a search of the index.
 
-import {
-  keyHintBytesMax,
-  keyHintBytesMin,
-  keyHintMissesMin,
-  keyHintMissesOfLeaf,
-} from '../../../shared/base/limits.js';
+import { keyHintBytesMax, keyHintBytesMin, keyHintMissesMin } from '../../../shared/base/limits.js';
 import { addressBlock, addressSlot, makeAddress } from './address.js';
 import { addressOf } from './index-walk.js';
 import { NOTHING } from './mapped/map-part.js';
@@ -53,6 +48,8 @@ export class KeyHints {
   #bucketMask = 0;
   /** Entries in use. */
   #filled = 0;
+  /** There was room for all records when it was made. */
+  #holdsAll = false;
   /** Searches of the index so far. */
   #misses = 0;
 
@@ -66,15 +63,15 @@ export class KeyHints {
   }
 
   /**
-   * Takes in what a search came to: node `index` of a leaf. Every few times, while there is room, it takes in all of
-   * the leaf, unless both its ends are known; each time it would cost more than the search.
+   * Takes in what a search came to: node `index` of a leaf, and all of that leaf where there is room for all
+   * `records` of the file, unless both its ends are known. Of larger files it takes in only what was sought.
    */
-  learn(leaf: TreePage, index: number, lastPage: number): void {
+  learn(leaf: TreePage, index: number, lastPage: number, records: () => number): void {
     this.#misses++;
-    const hasRoom = this.#hasRoom();
+    const hasRoom = this.#hasRoom(records);
     if (this.#words.length === 0) return;
     this.#note(leaf, index, lastPage);
-    if (!hasRoom || this.#misses % keyHintMissesOfLeaf !== 0) return;
+    if (!hasRoom || !this.#holdsAll) return;
     try {
       const isKnown = this.#knows(leaf, 0) && this.#knows(leaf, leaf.count - 1);
       if (!isKnown) for (let each = 0; each < leaf.count; each++) this.#note(leaf, each, lastPage);
@@ -133,19 +130,29 @@ export class KeyHints {
   }
 
   /** True while three quarters of the entries are not in use; makes them or more of them where it may. */
-  #hasRoom(): boolean {
+  #hasRoom(records: () => number): boolean {
     const bytes = this.#words.byteLength;
     if (this.#filled * 4 < (bytes / BYTES_OF_WORD / WORDS_OF_ENTRY) * 3) return true;
-    if (this.#misses < keyHintMissesMin || bytes >= keyHintBytesMax) return false;
-    const wanted = bytes === 0 ? keyHintBytesMin : GROWTH * bytes;
-    if (!this.#budget.take(wanted - bytes)) return false;
+    // Asked now and then only: to count the records costs as much as a search.
+    if (this.#misses % keyHintMissesMin !== 0 || bytes >= keyHintBytesMax) return false;
+    const enough = bytesFor(records());
+    let wanted = Math.min(Math.max(enough, keyHintBytesMin, GROWTH * bytes), keyHintBytesMax);
+    if (!this.#budget.take(wanted - bytes)) {
+      wanted = keyHintBytesMin;
+      if (bytes > 0 || !this.#budget.take(wanted)) return false;
+    }
     // What was known is learned again: cheaper to say than to move, and not much dearer.
+    this.#holdsAll = enough <= wanted;
     this.#words = new Uint32Array(wanted / BYTES_OF_WORD);
     this.#bucketMask = this.#words.length / WORDS_OF_BUCKET - 1;
     this.#filled = 0;
     return true;
   }
 }
+
+/** A power of two of bytes, three quarters of which hold so many. */
+const bytesFor = (records: number): number =>
+  2 ** Math.ceil(Math.log2(Math.max(1, (records * BYTES_OF_WORD * WORDS_OF_ENTRY * 4) / 3)));
 
 const place: ValuePlace = { part: NOTHING, start: 0, end: 0 };
 

@@ -31,7 +31,8 @@ export class UniqueFinder {
     if (guessed !== undefined) return located(guessed, guess, value);
     if (!index.find(value)) return undefined;
     const address = addressOf(index.value);
-    this.#hints.learn(index.leaf, index.nodeIndex, index.state.lastPage);
+    const records = (): number => store.committedCounters()?.records ?? 0;
+    this.#hints.learn(index.leaf, index.nodeIndex, index.state.lastPage, records);
     const found = readRecord(store, address);
     if (typeof found === 'string') throw danglingEntry(store, this.#number, address);
     if (!this.#hasKey(found, value)) throw wrongEntry(store, this.#number, address);

@@ -137,7 +137,7 @@ t.test('a few finds make no hints, more learn whole leaves', async (t) => {
   const hints = new KeyHints(new HintBudget(keyHintBytesMax));
   const learn = (n: number): void => {
     if (!index.find(key(n))) throw new Error(`record ${n} is gone`);
-    hints.learn(index.leaf, index.nodeIndex, store.committed.lastPage);
+    hints.learn(index.leaf, index.nodeIndex, store.committed.lastPage, () => 2000);
   };
   for (let n = 1; n < keyHintMissesMin; n++) learn(5);
   t.equal(hints.guess(key(5)), 0);
@@ -147,6 +147,18 @@ t.test('a few finds make no hints, more learn whole leaves', async (t) => {
   t.equal(hints.guess(key(1900)), 0, 'another leaf is not');
   hints.close();
   t.equal(hints.guess(key(5)), 0);
+});
+
+t.test('of a file that is too large only what was sought is known', async (t) => {
+  const store = await storeOf(t, 2000);
+  const index = store.indexTree(0);
+  const hints = new KeyHints(new HintBudget(keyHintBytesMax));
+  for (let n = 0; n <= keyHintMissesMin; n++) {
+    if (!index.find(key(5))) throw new Error('the record is gone');
+    hints.learn(index.leaf, index.nodeIndex, store.committed.lastPage, () => 10_000_000);
+  }
+  t.not(hints.guess(key(5)), 0);
+  t.equal(hints.guess(key(6)), 0);
 });
 
 t.test('hints end at their budget, and what they do not know is found all the same', async (t) => {
