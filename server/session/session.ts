@@ -129,6 +129,7 @@ export class Session {
     if (request.verb === 'credit') return this.#streams.grant(id, request.bytes);
     if (request.verb === 'cancel') return this.#cancel(id);
     if (request.verb === 'ping') return this.#options.output.reply({ verb: 'pong' }, channel, id);
+    // Selects that are helped give way to whoever asks something else.
     const { helper } = this.#options.services;
     if (helper !== undefined) helper.requests++;
     this.#pending++;

@@ -193,7 +193,7 @@ export const treeDepthMax = 32;
 export const headTriesMax = 100;
 export const headSetBackMax = 100_000;
 /**
- * Hints where the records of a unique key are (adaptive hash index): bytes for one key of a file at first and at most
+ * Hints where the records of a unique key are (adaptive hash index): bytes for one key of a file at least and at most
  * (1.5 million records), for all of a process; and searches of the index before there are any.
  */
 export const keyHintBytesMin = 64 * 1024;
